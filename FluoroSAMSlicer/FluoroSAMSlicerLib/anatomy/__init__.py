@@ -1,0 +1,37 @@
+"""Names: what people type, resolved to structures.
+
+>>> from FluoroSAMSlicerLib.anatomy import resolve
+>>> resolve("lt femur").name
+'left femur'
+"""
+
+from __future__ import annotations
+
+from .catalogue import complete, search
+from .errors import AmbiguousName, AnatomyError, InvalidName, UnknownName
+from .index import Vocabulary, vocabulary
+from .resolution import interpret, resolve
+from .structure import Code, Completion, Match, Structure
+
+__all__ = [
+    "AmbiguousName",
+    "AnatomyError",
+    "Code",
+    "Completion",
+    "InvalidName",
+    "Match",
+    "Structure",
+    "UnknownName",
+    "Vocabulary",
+    "complete",
+    "interpret",
+    "label_structure",
+    "resolve",
+    "search",
+    "vocabulary",
+]
+
+
+def label_structure(text: str) -> str | None:
+    """The canonical name for what a label map calls ``text``; None for what the vocabulary leaves out."""
+    return vocabulary().label_structure(text)

@@ -1,0 +1,40 @@
+"""What can go wrong with a typed name."""
+
+from __future__ import annotations
+
+from .structure import Match
+
+
+class AnatomyError(Exception):
+    """A name that cannot be used; the message is for the person who typed it."""
+
+
+class InvalidName(AnatomyError):
+    """Empty, too long, or not text."""
+
+
+class UnknownName(AnatomyError):
+    """No structure has this name. ``nearest``: canonical names that look like it, best first."""
+
+    def __init__(self, text: str, nearest: tuple[str, ...] = (), reason: str | None = None):
+        self.text, self.nearest = text, nearest
+        message = reason or f'No structure is called "{text}".'
+        if nearest:
+            message += " Did you mean " + listed(nearest) + "?"
+        else:
+            message += " Search the vocabulary with: fluorosam anatomy search"
+        super().__init__(message)
+
+
+class AmbiguousName(AnatomyError):
+    """Several structures fit. ``candidates``: `Match` objects, best first."""
+
+    def __init__(self, text: str, candidates: tuple[Match, ...]):
+        self.text, self.candidates = text, candidates
+        names = tuple(match.structure.name for match in candidates)
+        super().__init__(f'"{text}" can mean {listed(names)}. Type the one you want.')
+
+
+def listed(names: tuple[str, ...]) -> str:
+    quoted = [f'"{name}"' for name in names]
+    return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " or " + quoted[-1]

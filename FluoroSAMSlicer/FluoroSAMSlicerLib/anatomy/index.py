@@ -1,0 +1,241 @@
+"""The vocabulary: every structure, and the index of all their names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache, cached_property, lru_cache
+from pathlib import Path
+
+from .errors import AnatomyError
+from .structure import GENERAL_CONTEXT, MASTER_CONTEXT, Code, Structure
+from .wording import Grammar, Key, Reading
+
+_ROOM = Path(__file__).resolve().parent
+VOCABULARY_FILE = next(
+    (
+        file
+        for above in (_ROOM.parents[1], _ROOM.parent)
+        if (file := above / "Resources/Anatomy/vocabulary.json").exists()
+    ),
+    _ROOM.parents[1] / "Resources/Anatomy/vocabulary.json",
+)
+"""Beside the package in the extension, inside it when installed from a wheel."""
+SIDES = ("left", "right")
+
+
+@dataclass(frozen=True)
+class Concept:
+    """A structure, or the left and the right one and their pair (under None)."""
+
+    base: str
+    sides: str
+    synonyms: tuple[str, ...]
+    structures: dict[str | None, Structure]
+    side_synonyms: dict[str | None, tuple[str, ...]]
+
+    @property
+    def rank(self) -> int:
+        return self.structures[None].rank
+
+    def on(self, side: str | None) -> Structure | None:
+        """The structure for a side as typed ("both" and None are the pair); None where there is none."""
+        if self.sides == "paired":
+            return self.structures[side if side in SIDES else None]
+        if side is None or side == self.sides:
+            return self.structures[None]
+        return None
+
+
+@dataclass(frozen=True)
+class Name:
+    """One indexed phrase: ``side`` fixes the structure, ``spoken`` says that the side must be typed."""
+
+    phrase: str
+    concept: Concept
+    side: str | None = None
+    spoken: bool = False
+
+    def structure(self, side: str | None) -> Structure | None:
+        if self.side is None:
+            return self.concept.on(side)
+        if side == self.side or (side is None and not self.spoken):
+            return self.concept.on(self.side)
+        return None
+
+
+class Vocabulary:
+    """All structures by canonical name; iterates over them in the file's order."""
+
+    def __init__(self, content: dict):
+        self.sources: tuple[dict, ...] = tuple(content["sources"])
+        self.grammar = Grammar(content["words"])
+        self.concepts = tuple(_concept(entry) for entry in content["concepts"])
+        self.structures: dict[str, Structure] = {
+            one.name: one for concept in self.concepts for one in concept.structures.values()
+        }
+        self.concept_of = {s.name: c for c in self.concepts for s in c.structures.values()}
+        self.index: dict[Key, list[Name]] = {}
+        for concept, entry in zip(self.concepts, content["concepts"], strict=True):
+            for phrase, key, side, spoken in entry["index"]:
+                self.index.setdefault(tuple(key.split()), []).append(Name(phrase, concept, side, spoken))
+        by_name = {name: c for c in self.concepts for name in (c.base, c.structures[None].name)}
+        self.ambiguous: dict[Key, tuple[Concept, ...]] = {
+            self.grammar.reading(text).key: tuple(by_name[name] for name in names)
+            for text, names in content["ambiguous"].items()
+        }
+        self._label_rules = content["labels"]
+
+    @classmethod
+    def read(cls, path: Path = VOCABULARY_FILE) -> Vocabulary:
+        try:
+            return cls(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError) as error:
+            raise AnatomyError(
+                f"The vocabulary {path} cannot be read ({error}); install the package anew."
+            ) from error
+
+    def __iter__(self) -> Iterator[Structure]:
+        return iter(self.structures.values())
+
+    def __len__(self) -> int:
+        return len(self.structures)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.structures
+
+    def __getitem__(self, name: str) -> Structure:
+        return self.structures[name]
+
+    def lookup(self, side: str | None, key: Key) -> dict[str, tuple[Structure, str]]:
+        """Structures with exactly this name: canonical name to (structure, matched phrase)."""
+        found: dict[str, tuple[Structure, str]] = {}
+        for name in self.index.get(key, ()):
+            structure = name.structure(side)
+            if structure is not None:
+                found.setdefault(structure.name, (structure, name.phrase))
+        return found
+
+    def phrases(self) -> dict[str, list[str]]:
+        """What people type for each structure: canonical name to phrases, the canonical one first."""
+        from .phrases import phrases
+
+        return {
+            structure.name: phrases(concept, side, self)
+            for concept in self.concepts
+            for side, structure in concept.structures.items()
+        }
+
+    def mirrored(self, name: str) -> str | None:
+        """The canonical name of what ``name`` becomes in a mirror image; None where no such name exists.
+
+        Midline structures and pairs keep their names; "right lung middle lobe" has no left one.
+        """
+        structure = self.structures[name]
+        if structure.laterality is None:
+            return name
+        other = self.concept_of[name].on("right" if structure.laterality == "left" else "left")
+        return other.name if other else None
+
+    def constituents(self, name: str) -> tuple[str, ...]:
+        """Canonical names whose labels lie within the structure ``name``, itself included.
+
+        A label map may know the femurs apart or as one, the lungs whole or by lobes: whatever label is
+        named here belongs to the mask of ``name``.
+        """
+        own = self._leaves(name)
+        return tuple(other for other in self.structures if other == name or self._leaves(other) <= own)
+
+    @cache  # noqa: B019 - one vocabulary lives as long as the process
+    def _leaves(self, name: str) -> frozenset[str]:
+        structure = self.structures[name]
+        inner = [self._leaves(member) for member in (*structure.members, *structure.parts)]
+        return frozenset().union(*inner, () if structure.members else (name,))
+
+    def label_structure(self, text: str) -> str | None:
+        """The canonical name for what a label map calls ``text``; None for what X-ray training leaves out."""
+        plain = " ".join(text.lower().split())
+        own = self._ruled(plain, exact=True) or self._canonical_lower.get(plain)
+        if own:
+            return own
+        reading: Reading = self.grammar.reading(text)
+        found = self.lookup(reading.side, reading.key)
+        for word, category in self.grammar.optional.items():
+            if not found and word in reading.words and len(reading.words) > 1:
+                rest = list(reading.words)
+                rest.remove(word)
+                hits = self.lookup(reading.side, tuple(sorted(rest)))
+                found = {name: hit for name, hit in hits.items() if hit[0].category == category}
+        return next(iter(found)) if len(found) == 1 else self._ruled(plain, exact=False)
+
+    def _ruled(self, plain: str, exact: bool) -> str | None:
+        for pattern, target in self._label_rules:
+            if plain == pattern if exact else fnmatchcase(plain, pattern):
+                side = next((side for side in SIDES if side in plain.split()), "")
+                return target.replace("{side}", side).strip() or None
+        return None
+
+    @cached_property
+    def _canonical_lower(self) -> dict[str, str]:
+        return {name.lower(): name for name in self.structures}
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Every word that occurs in a name, in its common form."""
+        return frozenset(word for key in (*self.index, *self.ambiguous) for word in key)
+
+    @cached_property
+    def spellings(self) -> tuple[str, ...]:
+        """The words a typo can be mended to: those of the names, their plurals and the two sides."""
+        plurals = self.grammar.singulars
+        words = {word for word in self.words if word.isalpha() and len(word) > 2}
+        words |= {plural for plural, singular in plurals.items() if singular in words}
+        return tuple(sorted(words | set(SIDES)))
+
+    @cached_property
+    def joined(self) -> dict[str, set[Key]]:
+        """Names written without blanks, to their keys."""
+        found: dict[str, set[Key]] = {}
+        for key, names in self.index.items():
+            for name in names:
+                words = self.grammar.reading(name.phrase).words
+                found.setdefault("".join(words), set()).add(key)
+        return found
+
+
+def _concept(entry: dict) -> Concept:
+    structures: dict[str | None, Structure] = {}
+    side_synonyms: dict[str | None, tuple[str, ...]] = {}
+    ordered = sorted(entry["structures"].items(), key=lambda item: item[0] != "none")
+    base_synonyms = entry["synonyms"]
+    for key, item in ordered:
+        side = None if key == "none" else key
+        own = tuple(item.get("synonyms", ()))
+        side_synonyms[side] = own
+        laterality = side or (entry["sides"] if entry["sides"] in SIDES else None)
+        codes = {
+            field: Code(*item[field]) if item.get(field) else None
+            for field in ("code", "modifier", "category_code", "region", "region_modifier")
+        }
+        prefix = f"{side} " if side else ""
+        structures[side] = Structure(
+            name=item["name"],
+            laterality=laterality,
+            members=tuple(item.get("members", ())),
+            synonyms=(*(prefix + synonym for synonym in base_synonyms), *own),
+            category=entry["category"],
+            color=tuple(item["color"]),
+            context=MASTER_CONTEXT if item.get("context") == "master" else GENERAL_CONTEXT,
+            parts=tuple(item.get("parts", ())),
+            rank=entry["rank"],
+            **codes,
+        )
+    return Concept(entry["base"], entry["sides"], tuple(base_synonyms), structures, side_synonyms)
+
+
+@lru_cache(maxsize=1)
+def vocabulary() -> Vocabulary:
+    """The bundled vocabulary, read once."""
+    return Vocabulary.read()
