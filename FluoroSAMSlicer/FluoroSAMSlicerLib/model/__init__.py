@@ -1,0 +1,44 @@
+"""The FluoroSAM network: configurations, weights, tokens and the way from an image to its input.
+
+Nothing here knows files of the hospital, names of anatomy, or a scene. torch and transformers are imported
+when a name that needs them is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from .errors import CheckpointError, ModelError, TokenError
+
+_HOME = {
+    "FluoroSAM": "network",
+    "FluoroSAMConfig": "config",
+    "TextCode": "text",
+    "InputFrame": "preprocess",
+    "pixel_values": "preprocess",
+    "network_input": "preprocess",
+    "window": "windowing",
+    "as_mask_prompt": "mask_decoder",
+    "CompactTokenizer": "tokens",
+    "PublishedTokenizer": "tokens",
+    "train_tokenizer": "tokens",
+    "load_reference_checkpoint": "reference",
+    "load_model": "storage",
+    "save_model": "storage",
+    "verify_model": "storage",
+    "Provenance": "storage",
+    "bundled_models": "storage",
+    "bundled_model_folder": "storage",
+}
+
+__all__ = ["CheckpointError", "ModelError", "TokenError", *_HOME]
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

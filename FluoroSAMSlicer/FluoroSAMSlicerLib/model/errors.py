@@ -1,0 +1,15 @@
+"""What can go wrong in this room, in words for the person at the screen."""
+
+from __future__ import annotations
+
+
+class ModelError(Exception):
+    """A model, its input or its files cannot be used; the message says why and what to do."""
+
+
+class CheckpointError(ModelError):
+    """A weights file is unreadable, unsafe, incomplete, or belongs to another model."""
+
+
+class TokenError(ModelError):
+    """A text prompt cannot be turned into tokens."""

@@ -1,0 +1,115 @@
+"""Mask decoder: SAM's two-way transformer, three-step upscaling, one small network per mask."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers.models.sam.configuration_sam import SamMaskDecoderConfig
+from transformers.models.sam.modeling_sam import SamFeedForward, SamTwoWayTransformer
+
+from .config import FluoroSAMConfig
+from .errors import ModelError
+
+MASKS = 4
+"""Mask tokens: number 0 is the single-mask answer, numbers 1 to 3 the alternatives of an ambiguous prompt."""
+
+
+class MaskDecoder(nn.Module):
+    """Image embedding and prompts to low-resolution logits (B, 4, 8E, 8E) and scores (B, 4)."""
+
+    def __init__(self, config: FluoroSAMConfig) -> None:
+        super().__init__()
+        width, settings = config.width, config.decoder
+        transformer = SamMaskDecoderConfig(
+            hidden_size=width,
+            hidden_act="relu",
+            mlp_dim=settings.mlp_width,
+            num_hidden_layers=settings.depth,
+            num_attention_heads=settings.heads,
+            attention_downsample_rate=2,
+            layer_norm_eps=1e-5,
+            attn_implementation="sdpa",
+        )
+        self.iou_token = nn.Embedding(1, width)
+        self.mask_tokens = nn.Embedding(MASKS, width)
+        self.transformer = SamTwoWayTransformer(transformer)
+        self.upscaling = Upscaling(width)
+        self.mask_heads = nn.ModuleList(SamFeedForward(width, width, width // 8, 3) for _ in range(MASKS))
+        self.iou_head = SamFeedForward(width, settings.iou_width, MASKS, settings.iou_depth)
+
+    def forward(
+        self, image_embedding: Tensor, grid: Tensor, sparse: Tensor, dense: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        batch, height, width = sparse.shape[0], *image_embedding.shape[-2:]
+        if image_embedding.shape[0] not in (1, batch) or dense.shape[0] not in (1, batch):
+            raise ModelError(
+                f"{image_embedding.shape[0]} image embeddings and {dense.shape[0]} dense prompts do not fit "
+                f"{batch} prompts"
+            )
+        own = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+        tokens = torch.cat([own.to(sparse.dtype).expand(batch, -1, -1), sparse], dim=1)
+        source = (image_embedding + dense).expand(batch, -1, -1, -1)
+        queries, keys = self.transformer(
+            point_embeddings=tokens[:, None],
+            image_embeddings=source,
+            image_positional_embeddings=grid.to(source.dtype),
+            attention_similarity=None,
+        )
+        queries = queries[:, 0]
+        weights = torch.stack([head(queries[:, 1 + k]) for k, head in enumerate(self.mask_heads)], dim=1)
+        low_res = self.upscaling(keys[:, 0].unflatten(1, (height, width)), weights)
+        return low_res, self.iou_head(queries[:, 0]).float()
+
+
+class Upscaling(nn.Module):
+    """Eightfold enlargement of a (B, E, E, C) map, multiplied into masks (B, M, 8E, 8E).
+
+    Three transposed 2x2 convolutions with stride 2 have no overlap, so each is a linear layer from one pixel
+    to its four children. The children stay on axes of their own; only the finished masks are put in order.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.steps = nn.ModuleList(
+            [Split(width, width // 4), Split(width // 4, width // 4), Split(width // 4, width // 8)]
+        )
+        self.norms = nn.ModuleList([nn.LayerNorm(width // 4, eps=1e-6), nn.LayerNorm(width // 4, eps=1e-6)])
+
+    def forward(self, features: Tensor, weights: Tensor) -> Tensor:
+        """``features`` (B, E, E, C) and mask weights (B, M, C/8) to logits (B, M, 8E, 8E), float32."""
+        batch, height, width, _ = features.shape
+        for step, norm in zip(self.steps, [*self.norms, nn.Identity()], strict=True):
+            features = F.gelu(norm(step(features)))
+        masks = weights @ features.reshape(batch, -1, features.shape[-1]).transpose(1, 2).to(weights.dtype)
+        masks = masks.float().view(batch, -1, height, width, 2, 2, 2, 2, 2, 2)
+        masks = masks.permute(0, 1, 2, 4, 6, 8, 3, 5, 7, 9)
+        return masks.reshape(batch, -1, 8 * height, 8 * width)
+
+
+class Split(nn.Module):
+    """Every pixel to 2 x 2 children: (..., inputs) to (..., 2, 2, outputs), row before column."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        convolution = nn.ConvTranspose2d(inputs, outputs, 2, stride=2)
+        self.weight = nn.Parameter(Split.from_convolution(convolution.weight.detach()))
+        self.bias = nn.Parameter(convolution.bias.detach())
+
+    @staticmethod
+    def from_convolution(weight: Tensor) -> Tensor:
+        """The (inputs, outputs, 2, 2) weight of a transposed convolution as (4 * outputs, inputs)."""
+        return weight.permute(2, 3, 1, 0).reshape(-1, weight.shape[0]).contiguous()
+
+    def forward(self, x: Tensor) -> Tensor:
+        children = F.linear(x, self.weight).unflatten(-1, (2, 2, -1))
+        return children + self.bias.to(children.dtype)
+
+
+def as_mask_prompt(low_res: Tensor) -> Tensor:
+    """Decoder logits (B, 1, 8E, 8E) as a mask prompt (B, 1, 4E, 4E), by the mean of each 2 x 2 block.
+
+    The decoder writes twice the resolution that the prompt encoder reads. The block mean keeps the sign where
+    a block agrees and equals bilinear resizing by one half.
+    """
+    return F.avg_pool2d(low_res.float(), 2)
