@@ -1,0 +1,20 @@
+"""What one synthetic exposure is before any detector has seen it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Sample:
+    """``density`` float32 (2, H, W): area density in g/cm2 of soft tissue and of bone along each ray.
+    ``masks`` maps a canonical structure name to its bool (H, W) projection. ``geometry`` holds the source,
+    detector centre and axes in LPS mm, JSON-ready."""
+
+    density: np.ndarray
+    masks: dict[str, np.ndarray]
+    body: str
+    view: str
+    geometry: dict
