@@ -1,0 +1,61 @@
+"""What the model sees in one image, made once and asked many times."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from ..model import InputFrame
+
+
+@dataclass(frozen=True, eq=False)
+class ImageEmbedding:
+    """An encoded image; give it back to the predictor that made it.
+
+    ``key`` is the SHA-256 of the image's size and pixels, ``frame`` says where the image lies in the
+    network's input, ``features`` (1, C, E, E) float32 are the network's. ``model`` and ``model_version``
+    name the weights.
+    """
+
+    key: str
+    frame: InputFrame
+    features: Tensor
+    model: str
+    model_version: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the image in its own pixels."""
+        return self.frame.height, self.frame.width
+
+
+def image_key(pixels: np.ndarray) -> str:
+    """The same for equal images of equal size, whatever object holds them."""
+    digest = hashlib.sha256(repr((pixels.shape, pixels.dtype.str)).encode())
+    digest.update(np.ascontiguousarray(pixels))
+    return digest.hexdigest()
+
+
+class EmbeddingCache:
+    """The most recently used ``capacity`` embeddings."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._held: OrderedDict[str, ImageEmbedding] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def get(self, key: str) -> ImageEmbedding | None:
+        if key in self._held:
+            self._held.move_to_end(key)
+        return self._held.get(key)
+
+    def put(self, embedding: ImageEmbedding) -> None:
+        self._held[embedding.key] = embedding
+        while len(self._held) > self.capacity:
+            self._held.popitem(last=False)

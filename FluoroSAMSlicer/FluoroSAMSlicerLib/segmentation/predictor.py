@@ -1,0 +1,226 @@
+"""The model at work: an image is encoded once, then any number of prompts are answered on it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..model import FluoroSAM, Provenance, as_mask_prompt, load_model, pixel_values
+from ..model.storage import WEIGHTS, Tokens, bundled_model_folder, bundled_models, read_description
+from .device import choose_device, half_type, sensible_threads, thread_count
+from .embedding import EmbeddingCache, ImageEmbedding, image_key
+from .errors import DeviceError, ImageError, PromptError
+from .prediction import Candidates, Prediction
+from .prompt import Prompt, named_structure
+
+if TYPE_CHECKING:
+    from ..radiograph import Radiograph
+
+Answer = TypeVar("Answer")
+
+
+class Predictor:
+    """A loaded model. Safe to use from several threads, one of which computes at a time.
+
+    ``device`` is ``"auto"``, ``"cpu"``, ``"cuda"`` or another torch device. ``threads`` is the number of CPU
+    threads (None: torch's own choice, within the processors this process may use). ``half`` says whether
+    images are encoded in 16-bit numbers (None: where the processor is faster with them); prompts are always
+    answered in float32. The latest ``cached_images`` embeddings are kept.
+
+    A GPU that runs out of memory is left for the CPU, with a warning, for the rest of the predictor's life.
+    """
+
+    def __init__(
+        self,
+        network: FluoroSAM,
+        tokenizer: Tokens,
+        provenance: Provenance,
+        version: str = "",
+        device: str = "auto",
+        threads: int | None = None,
+        half: bool | None = None,
+        cached_images: int = 4,
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise DeviceError(f"{threads} threads cannot compute: give a number of at least 1")
+        self.network, self.tokenizer, self.provenance, self.version = network, tokenizer, provenance, version
+        self.threads = threads or sensible_threads()
+        self.device = choose_device(device)
+        self._half = half
+        self._embeddings = EmbeddingCache(cached_images)
+        self._codes: dict[str, Tensor] = {}
+        self._lock = RLock()
+        self._on_device(lambda: self.network.to(self.device))
+
+    @classmethod
+    def load(cls, model: str | Path = "compact", device: str = "auto", **settings) -> Predictor:
+        """The predictor for a bundled model by name, a model folder, or a published checkpoint file.
+
+        ``settings`` are those of the class: ``threads``, ``half``, ``cached_images``. Raises
+        :class:`~..model.ModelError` for a model that cannot be loaded and :class:`DeviceError` for a device
+        that is not there.
+        """
+        network, tokenizer, provenance = load_model(model)
+        bundled = isinstance(model, str) and model in bundled_models()
+        folder = bundled_model_folder(model) if bundled else Path(model)
+        version = provenance.source
+        if folder.is_dir():
+            version = read_description(folder)[0]["files"][WEIGHTS][:12]
+        return cls(network, tokenizer, provenance, version, device, **settings)
+
+    @property
+    def half(self) -> torch.dtype | None:
+        """The 16-bit type that images are encoded in, None for float32."""
+        return (
+            None
+            if self._half is False
+            else half_type(self.device) or (torch.bfloat16 if self._half else None)
+        )
+
+    def encode(self, radiograph: Radiograph) -> ImageEmbedding:
+        """The embedding of an image; the same object again for an image of the same content.
+
+        Raises :class:`ImageError` for pixels that are empty, not (H, W) or not finite.
+        """
+        pixels = np.asarray(radiograph.pixels, dtype=np.float32)
+        if pixels.ndim != 2 or pixels.size == 0:
+            raise ImageError(
+                f"an image of shape {pixels.shape} cannot be segmented: it must be height x width"
+            )
+        key = image_key(pixels)
+        with self._lock:
+            embedding = self._embeddings.get(key)
+            if embedding is None:
+                if not np.isfinite(pixels).all():
+                    raise ImageError("the image holds pixels that are not finite numbers (NaN or infinity)")
+                values, frame = pixel_values(pixels, self.network.config)
+                features = self._on_device(lambda: self._encode(values))
+                embedding = ImageEmbedding(key, frame, features, self.provenance.name, self.version)
+                self._embeddings.put(embedding)
+        return embedding
+
+    def predict(
+        self,
+        embedding: ImageEmbedding,
+        text: str | None = None,
+        points: Sequence = (),
+        labels: Sequence = (),
+        box: Sequence | None = None,
+        previous: Prediction | None = None,
+        allow_unknown: bool = False,
+    ) -> Prediction:
+        """The mask that the prompts ask for; text, points and box may be given in any mix.
+
+        ``points`` (x, y) and ``box`` (x1, y1, x2, y2) are in the image's own pixels, pixel centres at
+        integers; ``labels`` are 1 inside the structure, 0 outside. ``text`` is resolved to the canonical name
+        of a structure, which is what the model reads; a group that has a name ("lungs") is asked for by that
+        name. With ``allow_unknown`` a text outside the vocabulary reaches the model as typed. ``previous`` is
+        the prediction to correct: its low-resolution logits become the mask prompt.
+
+        Of the three candidates the best-scoring one that satisfies every click is the answer: positive
+        clicks inside the mask, negative ones outside. If none does, the model is asked again without the
+        mask prompt and then without the text, since either can hold a mask against the clicks. If a click is
+        still unsatisfied, the candidate that satisfies most clicks (among those, the newest click; among
+        those, the best score) is the answer and ``Prediction.missed`` names the rest. Masks are never edited.
+
+        Raises :class:`PromptError` for prompts that cannot be used, :class:`~..anatomy.AmbiguousName` with
+        its candidates, :class:`~..anatomy.UnknownName` with the nearest names, and
+        :class:`~..model.TokenError` for a text that the model cannot read.
+        """
+        prompt = Prompt.of(text, points, labels, box)
+        if prompt.is_empty:
+            raise PromptError("nothing was asked for: give the name of a structure, a click or a box")
+        prompt.check_inside(*embedding.size)
+        self._check_origin(embedding, "the encoded image")
+        if previous is not None:
+            self._check_origin(previous, "the previous prediction")
+            if previous.image != embedding.key:
+                raise PromptError("the previous prediction is of another image: start without it")
+        structure = None if prompt.text is None else named_structure(prompt.text, allow_unknown)
+        phrase = structure.name if structure else prompt.text
+        mask = None if previous is None else previous.low_res
+        with self._lock:
+            candidates, chosen, honoured = self._on_device(
+                lambda: self._decide(embedding, prompt, phrase, mask)
+            )
+        missed = tuple(torch.nonzero(~honoured).flatten().tolist())
+        return Prediction(
+            prompt, structure, candidates, chosen, missed, embedding.key, embedding.model, self.version
+        )
+
+    def _decide(
+        self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, mask: Tensor | None
+    ) -> tuple[Candidates, int, Tensor]:
+        """The candidates, the index of the chosen one, and which clicks (N,) it satisfies."""
+        ways = [(phrase, mask)]
+        if mask is not None:
+            ways.append((phrase, None))
+        if phrase is not None:
+            ways.append((None, None))
+        best = None
+        for way in ways if prompt.points else ways[:1]:
+            candidates = self._decode(embedding, prompt, *way)
+            for index, honoured in enumerate(candidates.honours(prompt)):
+                newest = bool(honoured[-1:].all())
+                rank = int(honoured.sum()), newest, candidates.scores[index]
+                if best is None or rank > best[0]:
+                    best = rank, (candidates, index, honoured)
+            if bool(best[1][2].all()):
+                break
+        return best[1]
+
+    def _encode(self, values: Tensor) -> Tensor:
+        kind = self.half
+        with torch.autocast(self.device.type, dtype=kind, enabled=kind is not None):
+            return self.network.encode_image(values.to(self.device)).float()
+
+    def _decode(
+        self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, mask: Tensor | None
+    ) -> Candidates:
+        given: dict[str, Tensor] = {}
+        if phrase is not None:
+            given["text"] = self._code(phrase)
+        if prompt.points:
+            given["points"] = torch.from_numpy(embedding.frame.to_input(prompt.points))[None]
+            given["labels"] = torch.tensor(prompt.labels)[None]
+        if prompt.box is not None:
+            given["boxes"] = torch.from_numpy(embedding.frame.to_input(prompt.box))[None]
+        if mask is not None:
+            given["masks"] = as_mask_prompt(mask[None, None])
+        on_device = {name: tensor.to(self.device) for name, tensor in given.items()}
+        tokens = self.network.encode_prompts(**on_device)
+        low_res, scores = self.network.decode(embedding.features.to(self.device), *tokens)
+        return Candidates(low_res[0, 1:].cpu(), tuple(scores[0, 1:].tolist()), embedding.frame)
+
+    def _code(self, phrase: str) -> Tensor:
+        """The text prompt (1, C) of a phrase, on the CPU, made once."""
+        if phrase not in self._codes:
+            ids = self.tokenizer.encode([phrase]).to(self.device)
+            self._codes[phrase] = self.network.encode_text(ids).code.cpu()
+        return self._codes[phrase]
+
+    def _on_device(self, work: Callable[[], Answer]) -> Answer:
+        with torch.inference_mode(), thread_count(self.threads):
+            try:
+                return work()
+            except torch.cuda.OutOfMemoryError:
+                if self.device.type == "cpu":
+                    raise
+            warnings.warn(
+                f"the memory of {self.device} is full; going on with the CPU, which is slower", stacklevel=3
+            )
+            self.device = torch.device("cpu")
+            self.network.to(self.device)
+            torch.cuda.empty_cache()
+            return work()
+
+    def _check_origin(self, made: ImageEmbedding | Prediction, what: str) -> None:
+        if (made.model, made.model_version) != (self.provenance.name, self.version):
+            raise PromptError(f"{what} is of another model ({made.model}): encode the image with this one")

@@ -1,0 +1,117 @@
+"""The bundled model on real chest radiographs: it knows the lungs by name, and clicks make them better."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from FluoroSAMSlicerLib.radiograph import Radiograph, read_radiograph
+from FluoroSAMSlicerLib.segmentation import Predictor, PromptSession
+from PIL import Image
+from scipy.ndimage import distance_transform_edt, label
+
+PICTURES = 6
+CLICKS = 3
+LUNGS = ("left lung", "right lung")
+
+
+@dataclass(frozen=True)
+class Chest:
+    """A radiograph and its lung masks, which are known inside ``covered`` (rows, columns) only."""
+
+    radiograph: Radiograph
+    masks: dict[str, np.ndarray]
+    covered: tuple[slice, slice]
+
+
+@pytest.fixture(scope="module")
+def chests(shared_data):
+    folder = shared_data("xray/cxr_hannover/index.json").parent
+    entries = json.loads((folder / "index.json").read_text())["images"]
+    chosen = []
+    for entry in entries[:: len(entries) // PICTURES][:PICTURES]:
+        x, y, width, height = entry["covered_box_xywh"]
+        masks = {
+            name: np.asarray(Image.open(folder / path).convert("L")) > 0
+            for name, path in entry["masks"].items()
+        }
+        covered = np.s_[y : y + height, x : x + width]
+        chosen.append(Chest(read_radiograph(folder / entry["image"]), masks, covered))
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def compact():
+    return Predictor.load("compact", device="cpu", threads=1)
+
+
+def dice(drawn: np.ndarray, wanted: np.ndarray) -> float:
+    return 2 * np.sum(drawn & wanted) / max(1, drawn.sum() + wanted.sum())
+
+
+def next_click(drawn: np.ndarray, wanted: np.ndarray) -> tuple[int, int, bool]:
+    """The pixel (x, y) deepest in the largest connected error, and whether it belongs to the structure."""
+    regions, _ = label(drawn != wanted)
+    largest = regions == 1 + np.argmax(np.bincount(regions.ravel())[1:])
+    depth = distance_transform_edt(np.pad(largest, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(depth.argmax(), depth.shape)
+    return int(column), int(row), bool(wanted[row, column])
+
+
+@pytest.fixture(scope="module")
+def curves(compact, chests):
+    """Dice after 0, 1, ... clicks, (pictures * lungs, CLICKS + 1), and the session of every picture."""
+    rows, sessions = [], []
+    for chest in chests:
+        session = PromptSession(compact, chest.radiograph)
+        top, left = chest.covered[0].start, chest.covered[1].start
+        for name in LUNGS:
+            wanted = chest.masks[name][chest.covered]
+            drawn = session.segment(name).mask[chest.covered]
+            row = [dice(drawn, wanted)]
+            for _ in range(CLICKS):
+                x, y, inside = next_click(drawn, wanted)
+                drawn = session.click(name, x + left, y + top, inside).mask[chest.covered]
+                row.append(dice(drawn, wanted))
+            rows.append(row)
+        sessions.append(session)
+    return np.array(rows), sessions
+
+
+def test_the_lungs_are_found_by_name(curves):
+    assert curves[0][:, 0].mean() >= 0.70
+
+
+def test_three_clicks_make_the_lungs_good(curves):
+    means = curves[0].mean(axis=0)
+    assert means[CLICKS] >= 0.85 and means[CLICKS] > means[0]
+
+
+def test_hardly_a_click_goes_unheeded(curves):
+    results = [result for session in curves[1] for result in session.results.values()]
+    missed = sum(len(result.missed) for result in results)
+    assert missed <= 0.1 * CLICKS * len(results)
+
+
+def test_left_and_right_are_the_patients(compact, chests):
+    """A frontal radiograph hangs with the patient's left on the right of the picture."""
+    for chest in chests:
+        embedding = compact.encode(chest.radiograph)
+        left, right = (compact.predict(embedding, text=name).mask for name in LUNGS)
+        assert left.any() and right.any()
+        assert np.nonzero(left)[1].mean() > np.nonzero(right)[1].mean()
+
+
+def test_half_precision_changes_hardly_a_pixel(chests):
+    exact, half = (Predictor.load("compact", device="cpu", threads=1, half=half) for half in (False, True))
+    changed = [
+        np.mean(
+            exact.predict(exact.encode(chest.radiograph), text=name).mask
+            != half.predict(half.encode(chest.radiograph), text=name).mask
+        )
+        for chest in chests[:3]
+        for name in LUNGS
+    ]
+    assert np.mean(changed) <= 0.005

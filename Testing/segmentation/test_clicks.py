@@ -1,0 +1,115 @@
+"""Clicks take effect: the answer is chosen so that they do, never painted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from FluoroSAMSlicerLib.model import InputFrame
+from FluoroSAMSlicerLib.segmentation import Candidates, Prompt
+
+from .conftest import blob_image
+
+SIDE = 160
+"""Width of the compact model's low-resolution logits."""
+
+
+def disc(x: float, y: float, radius: float) -> torch.Tensor:
+    """Logits of a disc on an image of 200 x 200 pixels: positive inside."""
+    rows, columns = torch.meshgrid(*[(torch.arange(SIDE) + 0.5) * 200 / SIDE - 0.5] * 2, indexing="ij")
+    return radius - ((columns - x) ** 2 + (rows - y) ** 2).sqrt()
+
+
+@pytest.fixture(scope="module")
+def embedding(predictor):
+    return predictor.encode(blob_image(200, 200))
+
+
+NOTHING = [(disc(0, 0, -5), 0.1)] * 3
+SMALL, MIDDLE, LARGE = (disc(80, 80, 20), 0.9), (disc(80, 80, 45), 0.6), (disc(80, 80, 70), 0.7)
+
+
+def test_without_clicks_the_score_alone_decides(predictor, embedding, scripted):
+    decoder = scripted({(True, False): [MIDDLE, SMALL, LARGE]})
+    result = predictor.predict(embedding, text="left lung")
+    assert result.chosen == 1 and result.score == pytest.approx(0.9) and result.missed == ()
+    assert decoder.asked == [("text",)]
+
+
+def test_a_positive_click_outside_the_best_scoring_mask_chooses_one_that_contains_it(
+    predictor, embedding, scripted
+):
+    scripted({(True, False): [SMALL, MIDDLE, LARGE]})
+    result = predictor.predict(embedding, text="left lung", points=[(110, 80)], labels=[1])
+    assert result.mask[80, 110] and result.score == pytest.approx(0.7) and result.missed == ()
+
+
+def test_a_negative_click_inside_the_best_scoring_mask_chooses_one_without_it(predictor, embedding, scripted):
+    scripted({(True, False): [LARGE, MIDDLE, (SMALL[0], 0.2)]})
+    result = predictor.predict(embedding, text="left lung", points=[(80, 110)], labels=[0])
+    assert not result.mask[110, 80] and result.score == pytest.approx(0.2)
+
+
+def test_all_clicks_are_satisfied_together(predictor, embedding, scripted):
+    decoder = scripted({(True, False): [SMALL, MIDDLE, LARGE]})
+    points, labels = [(110, 80), (80, 140)], [1, 0]
+    result = predictor.predict(embedding, text="left lung", points=points, labels=labels)
+    assert result.chosen == 1 and result.mask[80, 110] and not result.mask[140, 80]
+    assert len(decoder.asked) == 1
+
+
+def test_a_mask_prompt_that_holds_out_against_a_click_is_left_out(predictor, embedding, scripted):
+    decoder = scripted({(True, False): [SMALL, MIDDLE, LARGE], (True, True): [LARGE, LARGE, LARGE]})
+    previous = predictor.predict(embedding, text="left lung")
+    result = predictor.predict(embedding, text="left lung", points=[(80, 145)], labels=[0], previous=previous)
+    assert decoder.asked[1:] == [("labels", "masks", "points", "text"), ("labels", "points", "text")]
+    assert not result.mask[145, 80] and result.missed == ()
+
+
+def test_a_text_that_holds_out_against_a_click_is_left_out(predictor, embedding, scripted):
+    decoder = scripted({(True, False): NOTHING, (False, False): [SMALL, *NOTHING[:2]]})
+    result = predictor.predict(embedding, text="left lung", points=[(80, 80)], labels=[1])
+    assert decoder.asked == [("labels", "points", "text"), ("labels", "points")]
+    assert result.mask[80, 80] and result.text == "left lung" and result.structure.name == "left lung"
+
+
+def test_clicks_that_no_candidate_satisfies_are_told_and_not_painted(predictor, embedding, scripted):
+    scripted({(True, False): [LARGE, MIDDLE, SMALL], (False, False): NOTHING})
+    points, labels = [(80, 80), (110, 80), (80, 82)], [1, 1, 0]
+    result = predictor.predict(embedding, text="left lung", points=points, labels=labels)
+    assert result.missed == (2,) and result.score == pytest.approx(0.7)
+    np.testing.assert_array_equal(result.mask, result.candidates.mask(result.chosen))
+
+
+def test_between_equals_the_newest_click_counts(predictor, embedding, scripted):
+    far = (disc(160, 160, 20), 0.3)
+    scripted({(True, False): [SMALL, far, SMALL], (False, False): NOTHING})
+    result = predictor.predict(embedding, text="left lung", points=[(80, 80), (160, 160)], labels=[1, 1])
+    assert result.missed == (0,) and result.mask[160, 160]
+
+
+@pytest.mark.parametrize("size", [(200, 200), (57, 200), (300, 120), (900, 1300), (1, 40)])
+def test_logits_at_points_are_those_of_the_restored_image(size):
+    height, width = size
+    generator = np.random.default_rng(4)
+    low_res = torch.from_numpy(generator.normal(size=(3, SIDE, SIDE)).astype(np.float32))
+    candidates = Candidates(low_res, (0.1, 0.2, 0.3), InputFrame.of(height, width, 224))
+    x, y = generator.integers(0, width, 50), generator.integers(0, height, 50)
+    shift = generator.uniform(-0.49, 0.49, (2, 50))
+    corners = [(-0.5, -0.5), (width - 0.5, height - 0.5), (0.0, height - 1.0)]
+    points = (*zip((x + shift[0]).tolist(), (y + shift[1]).tolist(), strict=True), *corners)
+    x, y = np.append(x, [0, width - 1, 0]), np.append(y, [0, height - 1, height - 1])
+    for index in range(3):
+        restored = candidates.logits(index)[y, x]
+        np.testing.assert_allclose(candidates.at(points)[index].numpy(), restored, rtol=0, atol=2e-4)
+
+
+def test_a_click_is_honoured_by_containing_or_leaving_out_its_pixel():
+    low_res = torch.stack([disc(80, 80, 20), disc(80, 80, 40), disc(0, 0, -5)])
+    candidates = Candidates(low_res, (0.0, 0.0, 0.0), InputFrame.of(200, 200, 224))
+    prompt = Prompt.of(points=[(80, 80), (80, 110), (110, 80)], labels=[1, 1, 0])
+    assert candidates.honours(prompt).tolist() == [
+        [True, False, True],
+        [True, True, False],
+        [False, False, True],
+    ]
