@@ -1,0 +1,75 @@
+"""What a radiograph is, whatever file it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+class RadiographError(Exception):
+    """A file that cannot be used as a radiograph; the message names the file and the cause."""
+
+
+LARGEST_IMAGE = 250_000_000
+"""Pixels above which a declared size is taken for damage; the largest detectors have about 20 million."""
+
+
+@dataclass(frozen=True, eq=False)
+class Radiograph:
+    """One X-ray image.
+
+    ``pixels`` float32 (H, W) in [0, 1], bone bright, row 0 at the top as displayed. ``spacing`` is (x, y) in mm
+    per pixel, None where the file has none; ``spacing_source`` says where it came from: a DICOM attribute's
+    keyword, "file header" or "unknown". ImagerPixelSpacing is measured at the detector, so lengths in the
+    patient are magnified by the projection. ``stored_range`` are the least and greatest stored values of the
+    frame, ``notes`` say in words what was decided on the way (window, polarity).
+    """
+
+    pixels: np.ndarray
+    spacing: tuple[float, float] | None = None
+    spacing_source: str = "unknown"
+    path: Path | None = None
+    frame: int = 0
+    frame_count: int = 1
+    modality: str | None = None
+    photometric: str | None = None
+    stored_range: tuple[float, float] = (0.0, 1.0)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.pixels.shape
+
+
+def refuse_size(path: Path, width: int, height: int) -> None:
+    """Raise :class:`RadiographError` for a declared size that no detector has."""
+    if width < 1 or height < 1:
+        raise RadiographError(f"{path}: the image is empty ({width} x {height} pixels)")
+    if width * height > LARGEST_IMAGE:
+        raise RadiographError(
+            f"{path}: declares {width} x {height} pixels, more than any X-ray detector has; the file is damaged"
+        )
+
+
+def refuse_frame(path: Path, frame: int, count: int) -> None:
+    """Raise :class:`RadiographError` unless 0 <= frame < count."""
+    if not 0 <= frame < count:
+        known = "one frame, number 0" if count == 1 else f"{count} frames, numbers 0 to {count - 1}"
+        raise RadiographError(f"{path}: has no frame {frame}; it holds {known}")
+
+
+def normalised(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Values as float32 with ``low`` at 0 and ``high`` at 1, clipped; all zero where they are equal."""
+    if not high > low:
+        return np.zeros(values.shape, np.float32)
+    scaled = (values.astype(np.float32) - np.float32(low)) / np.float32(high - low)
+    return np.clip(scaled, 0, 1, out=scaled)
+
+
+def luminance(colour: np.ndarray) -> np.ndarray:
+    """Grey float32 (H, W) of an (H, W, 3 or more) image by ITU-R BT.709; equal channels pass unchanged."""
+    colour = colour[..., :3].astype(np.float32)
+    return colour @ np.array([0.2126, 0.7152, 0.0722], np.float32)

@@ -1,0 +1,59 @@
+"""The one door: a path in, a :class:`Radiograph` out."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from .image import Radiograph, RadiographError
+
+PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM", b"GIF8")
+VOLUMES = (".nrrd", ".nhdr", ".mha", ".mhd", ".nii", ".nii.gz", ".hdr", ".img")
+
+
+def read_radiograph(path: Path | str, frame: int = 0, invert: bool | None = None) -> Radiograph:
+    """Read one X-ray image: DICOM (CR, DX, MG, RF, XA, SC, any frame), PNG, JPEG, TIFF, or a 2-D NRRD,
+    MetaImage or NIfTI.
+
+    ``frame`` counts from 0. The result has bone bright; where a file does not say which way round it is, a
+    displayed picture is believed to show bone bright, and ``invert`` True or False overrules: with it the
+    displayed picture is inverted or left as it is.
+
+    Raises :class:`RadiographError`, one line with the file and the cause, for what is no single X-ray image.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise RadiographError(f"{path}: is a folder; give one image file")
+        with path.open("rb") as file:
+            head = file.read(256)
+    except OSError as error:
+        raise RadiographError(f"{path}: cannot be opened ({error.strerror or error})") from error
+    if not head:
+        raise RadiographError(f"{path}: the file is empty")
+    try:
+        return dataclasses.replace(_read(path, head, frame, invert), path=path)
+    except MemoryError as error:
+        raise RadiographError(f"{path}: there is not enough memory to read it") from error
+
+
+def _read(path: Path, head: bytes, frame: int, invert: bool | None) -> Radiograph:
+    if head[128:132] == b"DICM":
+        from .dicom import read_dicom
+
+        return read_dicom(path, frame, invert)
+    if head.startswith(PICTURES):
+        from .picture import read_picture
+
+        return read_picture(path, frame, invert)
+    if path.name.lower().endswith(VOLUMES) or head.startswith((b"NRRD", b"ObjectType", b"NDims")):
+        from .slice import read_slice
+
+        return read_slice(path, frame, invert)
+    from .dicom import looks_like_dicom, read_dicom
+
+    if looks_like_dicom(path):
+        return read_dicom(path, frame, invert)
+    raise RadiographError(
+        f"{path}: is no image that can be read here; DICOM, PNG, JPEG, TIFF, NRRD, MetaImage and NIfTI can"
+    )
