@@ -1,0 +1,223 @@
+"""From area densities to the picture a detector, a vendor and a hospital make of them, at random."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from ..dataset import Sample
+from .implants import Drawing, draw_implants
+
+ATTENUATION = {
+    40: (0.2688, 0.6655, 3.629),
+    50: (0.2264, 0.4242, 1.957),
+    60: (0.2048, 0.3148, 1.205),
+    70: (0.1916, 0.2570, 0.8164),
+    80: (0.1823, 0.2229, 0.5952),
+    100: (0.1693, 0.1855, 0.3717),
+}
+"""Mass attenuation in cm2/g of soft tissue, cortical bone and iron by keV (NIST XAAMDI, Hubbell and Seltzer;
+ICRU Report 44)."""
+
+
+@dataclass(frozen=True)
+class TrainingImage:
+    """``pixels`` float32 (h, w), [0, 1], bone bright, longest side the model's; ``masks`` name -> bool (h, w).
+
+    ``coverage`` name -> float32 (c, c): the part of each cell of a coarse grid over the square input frame
+    that the structure covers.
+    """
+
+    pixels: np.ndarray
+    masks: dict[str, np.ndarray]
+    coverage: dict[str, np.ndarray]
+
+
+def augment(
+    sample: Sample,
+    size: int,
+    rng: np.random.Generator,
+    wanted: Collection[str] | None = None,
+    cells: int = 20,
+) -> TrainingImage:
+    """One random exposure of a sample, ``size`` pixels on its longest side.
+
+    ``wanted`` names the masks to return (default: all); ``coverage`` on a grid of ``cells`` is given for all.
+    """
+    grid = deformation(size, rng)
+    inside = (np.abs(grid) <= 1).all(-1)
+    names = [name for name in sample.masks if wanted is None or name in wanted]
+    stack = np.concatenate([sample.density, *[sample.masks[name][None] for name in names]])
+    moved = resample(stack, grid)
+    density, masks = moved[:2] * inside, {n: (moved[2 + k] > 0.5) & inside for k, n in enumerate(names)}
+    coverage = covered(sample.masks, grid, inside, size, cells)
+    shape = density.shape[1:]
+    drawing = draw_implants(shape, rng) if rng.random() < 0.3 else Drawing(np.zeros(shape, np.float32), {})
+    pixels = expose(density[0], density[1], drawing.metal, rng)
+    pixels = develop(pixels, rng)
+    pixels, visible = shutter(pixels, rng)
+    pixels = burn_in(pixels, rng)
+    masks = {name: mask & visible for name, mask in (masks | drawing.masks).items()}
+    masks = {name: mask for name, mask in masks.items() if mask.sum() >= 12}
+    return TrainingImage(pixels.astype(np.float32), masks, coverage)
+
+
+def deformation(size: int, rng: np.random.Generator) -> np.ndarray:
+    """Where each pixel of the new picture lies in the old one: (h, w, 2), x and y in [-1, 1] across it.
+
+    Turned, scaled, shifted, stretched and bent; the longest side is ``size``, the aspect ratio random.
+    """
+    import torch
+    from torch.nn import functional as F
+
+    height = width = size
+    if rng.random() < 0.6:
+        short = int(size * rng.uniform(0.62, 1.0))
+        height, width = (short, size) if rng.random() < 0.7 else (size, short)
+    angle, scale = np.deg2rad(rng.normal(0, 5)), np.exp(rng.normal(0, 0.13, 2) + rng.normal(-0.02, 0.12))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ np.diag(scale)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    grid = np.stack([(x + 0.5) / width * 2 - 1, (y + 0.5) / height * 2 - 1], -1) * [
+        width / size,
+        height / size,
+    ]
+    grid = grid @ turn.T.astype(np.float32) + rng.normal(0, 0.06, 2)
+    bend = torch.from_numpy(rng.normal(0, 0.022, (1, 2, 5, 5)).astype(np.float32))
+    bend = F.interpolate(bend, (height, width), mode="bicubic", align_corners=True)[0].permute(1, 2, 0)
+    return (grid + bend.numpy()).astype(np.float32)
+
+
+def resample(stack: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Planes (C, H, W) at the places of ``grid`` (h, w, 2): (C, h, w) float32, linear."""
+    import torch
+    from torch.nn import functional as F
+
+    planes = torch.from_numpy(stack.astype(np.float32))[None]
+    places = torch.from_numpy(grid)[None]
+    return F.grid_sample(planes, places, "bilinear", "border", align_corners=False)[0].numpy()
+
+
+def covered(
+    masks: dict[str, np.ndarray], grid: np.ndarray, inside: np.ndarray, size: int, cells: int
+) -> dict[str, np.ndarray]:
+    """Coverage of every mask on ``cells`` x ``cells`` over the ``size`` x ``size`` frame, four points a cell."""
+    if not masks:
+        return {}
+    lattice = ((np.arange(2 * cells) + 0.5) * size / (2 * cells)).astype(int)
+    rows, columns = lattice[lattice < grid.shape[0]], lattice[lattice < grid.shape[1]]
+    stack = np.stack(list(masks.values()))
+    places = grid[np.ix_(rows, columns)]
+    x, y = (
+        np.clip((places[..., k] + 1) / 2 * stack.shape[2 - k], 0, stack.shape[2 - k] - 1).astype(int)
+        for k in (0, 1)
+    )
+    points = np.zeros((len(stack), 2 * cells, 2 * cells), np.float32)
+    points[:, : len(rows), : len(columns)] = stack[:, y, x] & inside[np.ix_(rows, columns)]
+    mean = points.reshape(len(stack), cells, 2, cells, 2).mean((2, 4))
+    return dict(zip(masks, mean, strict=True))
+
+
+def expose(soft: np.ndarray, bone: np.ndarray, metal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Area densities in g/cm2 -> attenuation picture, bone bright, any range: beam, haze, noise, logarithm."""
+    soft = soft * rng.uniform(0.65, 1.35) + patches(soft.shape, rng) * (soft > 1)
+    bone = bone * rng.uniform(0.6, 1.5)
+    intensity = np.zeros(soft.shape, np.float32)
+    for energy in rng.choice(list(ATTENUATION), 2):
+        per_soft, per_bone, per_metal = ATTENUATION[int(energy)]
+        intensity += np.exp(-(per_soft * soft + per_bone * bone + per_metal * metal))
+    intensity = intensity / max(float(intensity.max()), 1e-6)
+    if rng.random() < 0.5:
+        intensity = intensity + rng.uniform(0.02, 0.5) * gaussian_filter(
+            intensity, soft.shape[0] / 8, truncate=2
+        )
+    photons = 10 ** rng.uniform(2.6, 5)
+    noise = rng.standard_normal(soft.shape).astype(np.float32)
+    if rng.random() < 0.5:
+        noise = 2 * gaussian_filter(noise, 0.8)
+    intensity = np.maximum(intensity + np.sqrt(np.maximum(intensity, 1e-6) / photons) * noise, 0)
+    if rng.random() < 0.2:
+        return -intensity
+    return -np.log(intensity + 10 ** rng.uniform(-4, -1.5))
+
+
+def patches(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Soft clouds of extra or missing tissue (opacities, gas, folds), g/cm2."""
+    cloud = np.zeros(shape, np.float32)
+    y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
+    for _ in range(rng.integers(0, 5)):
+        cy, cx = rng.uniform(0, shape[0]), rng.uniform(0, shape[1])
+        a, b = rng.uniform(0.03, 0.2, 2) * shape[0]
+        turn = rng.uniform(0, np.pi)
+        u, v = (
+            (x - cx) * np.cos(turn) + (y - cy) * np.sin(turn),
+            (y - cy) * np.cos(turn) - (x - cx) * np.sin(turn),
+        )
+        cloud += rng.normal(0, 2.0) * np.exp(-0.5 * ((u / a) ** 2 + (v / b) ** 2))
+    return cloud
+
+
+def develop(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Window, gamma, local contrast, sharpening or blur, quantisation: any range -> [0, 1]."""
+    low, high = np.percentile(pixels[::3, ::3], [rng.uniform(0, 6), rng.uniform(94, 100)])
+    pixels = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
+    pixels = pixels ** np.exp(rng.normal(0, 0.35))
+    if rng.random() < 0.4:
+        around = gaussian_filter(pixels, pixels.shape[0] * rng.uniform(0.03, 0.12), truncate=2)
+        deviation = pixels - around
+        pixels = around * rng.uniform(0.2, 0.9) + deviation * rng.uniform(1.0, 2.5)
+        pixels = (pixels - pixels.min()) / max(float(np.ptp(pixels)), 1e-6)
+    if rng.random() < 0.5:
+        soft = gaussian_filter(pixels, rng.uniform(0.4, 1.4))
+        pixels = (
+            soft if rng.random() < 0.5 else np.clip(pixels + rng.uniform(0.3, 1.5) * (pixels - soft), 0, 1)
+        )
+    if rng.random() < 0.1:
+        pixels = pixels + rng.normal(0, 0.12) * np.linspace(-1, 1, pixels.shape[1], dtype=np.float32)
+    if rng.random() < 0.06:
+        pixels = 1 - pixels
+    return np.round(np.clip(pixels, 0, 1) * 255) / 255
+
+
+def shutter(pixels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Rectangular or circular collimation, or a plain border; the second result says what is still seen."""
+    height, width = pixels.shape
+    visible = np.ones(pixels.shape, bool)
+    draw = rng.random()
+    if draw < 0.22:
+        top, left = rng.uniform(0, 0.15, 2) * [height, width]
+        bottom, right = rng.uniform(0.85, 1, 2) * [height, width]
+        visible[:] = False
+        visible[int(top) : int(bottom), int(left) : int(right)] = True
+    elif draw < 0.32:
+        y, x = np.mgrid[0:height, 0:width]
+        radius = max(height, width) * rng.uniform(0.46, 0.62)
+        visible = np.hypot(x - width / 2, y - height / 2) < radius
+    if visible.all():
+        return pixels, visible
+    outside = rng.choice([0.0, 1.0, rng.random()], p=[0.6, 0.2, 0.2])
+    return np.where(visible, pixels, outside), visible
+
+
+def burn_in(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Side markers, letters and labels as they are burnt into radiographs."""
+    if rng.random() > 0.35:
+        return pixels
+    from PIL import Image, ImageDraw, ImageFont
+
+    picture = Image.fromarray((pixels * 255).astype(np.uint8))
+    pen = ImageDraw.Draw(picture)
+    for _ in range(rng.integers(1, 4)):
+        text = str(
+            rng.choice(["R", "L", "PA", "AP", "STANDING", "SUPINE", "12:45", "A. B. 1960", "P", "MOBILE"])
+        )
+        place = (int(rng.uniform(0, 0.9) * picture.width), int(rng.uniform(0, 0.95) * picture.height))
+        pen.text(
+            place,
+            text,
+            fill=int(rng.choice([255, 230, 0])),
+            font=ImageFont.load_default(int(rng.integers(8, 22))),
+        )
+    return np.asarray(picture, np.float32) / 255

@@ -1,0 +1,177 @@
+"""Measure a model on images with masks: Dice by number of clicks, the clicks simulated from the error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..dataset import DatasetError
+from ..radiograph import read_radiograph
+
+
+@dataclass(frozen=True)
+class Row:
+    """One structure of one image after ``clicks`` clicks; ``score`` is what the model believed its IoU to be."""
+
+    image: str
+    text: str
+    clicks: int
+    dice: float
+    iou: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All rows of an evaluation, with their means."""
+
+    model: str
+    rows: tuple[Row, ...]
+
+    def mean(self, clicks: int, text: str | None = None) -> float:
+        """Mean Dice after ``clicks`` clicks, of all structures or of one."""
+        chosen = [row.dice for row in self.rows if row.clicks == clicks and text in (None, row.text)]
+        return float(np.mean(chosen)) if chosen else float("nan")
+
+    @property
+    def clicks(self) -> tuple[int, ...]:
+        return tuple(sorted({row.clicks for row in self.rows}))
+
+    def calibration(self) -> float:
+        """Spearman's rank correlation of predicted score and true IoU over all rows."""
+        score, iou = ([getattr(row, name) for row in self.rows] for name in ("score", "iou"))
+        ranks = [np.argsort(np.argsort(values)) for values in (score, iou)]
+        return float(np.corrcoef(*ranks)[0, 1]) if len(self.rows) > 2 else float("nan")
+
+    def to_dict(self) -> dict:
+        texts = sorted({row.text for row in self.rows})
+        return {
+            "model": self.model,
+            "mean_dice": {str(n): self.mean(n) for n in self.clicks},
+            "mean_dice_by_structure": {t: {str(n): self.mean(n, t) for n in self.clicks} for t in texts},
+            "score_iou_spearman": self.calibration(),
+            "rows": [asdict(row) for row in self.rows],
+        }
+
+    def table(self) -> str:
+        """Mean Dice by structure and number of clicks, as aligned text; most frequent structures first."""
+        texts = sorted(
+            {row.text for row in self.rows}, key=lambda t: (-sum(r.text == t for r in self.rows), t)
+        )
+        width = max([len(text) for text in texts] + [len("all structures")])
+        lines = ["".join([f"{'structure':{width}}  images", *(f"{n:>4} cl." for n in self.clicks)])]
+        for name, text in [("all structures", None), *((text, text) for text in texts)]:
+            count = len({row.image for row in self.rows if text in (None, row.text)})
+            lines.append(
+                "".join([f"{name:{width}}  {count:6d}", *(f"{self.mean(n, text):8.3f}" for n in self.clicks)])
+            )
+        return "\n".join(lines)
+
+
+def evaluate(
+    manifest: Path | str,
+    predictor,
+    clicks: Sequence[int] = (0, 1, 3, 5, 8),
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Dice of every structure of a manifest after each number of clicks in ``clicks``.
+
+    The manifest is JSON Lines, ``{"image": "a.png", "structures": [{"text": "left lung", "mask":
+    "a_left_lung.png"}]}``, paths relative to the file, masks non-zero inside; an optional ``ignore`` mask
+    beside ``mask`` is left out of the count. Text comes first; each click is the centre of the largest error
+    region of the mask so far, and the previous result goes back as mask prompt. Raises :class:`DatasetError`
+    for a manifest at fault.
+    """
+    manifest = Path(manifest)
+    entries = _entries(manifest)
+    rows = []
+    for number, entry in enumerate(entries):
+        radiograph = read_radiograph(manifest.parent / entry["image"])
+        embedding = predictor.encode(radiograph)
+        for structure in entry["structures"]:
+            wanted = _mask(manifest.parent / structure["mask"], radiograph.pixels.shape)
+            ignored = np.zeros(wanted.shape, bool)
+            if structure.get("ignore"):
+                ignored = _mask(manifest.parent / structure["ignore"], radiograph.pixels.shape)
+            rows += _rounds(predictor, embedding, entry["image"], structure["text"], wanted, ignored, clicks)
+        if progress:
+            progress(number + 1, len(entries))
+    return Evaluation(str(predictor.name), tuple(rows))
+
+
+def _rounds(predictor, embedding, image, text, wanted, ignored, clicks) -> list[Row]:
+    rows, points, labels, result = [], [], [], None
+    for count in range(max(clicks) + 1):
+        if count:
+            (point, label) = next_click(result.mask & ~ignored, wanted & ~ignored)
+            points.append(point)
+            labels.append(label)
+        result = predictor.predict(embedding, text=text, points=points, labels=labels, previous=result)
+        if count in clicks:
+            drawn, true = result.mask & ~ignored, wanted & ~ignored
+            both, either = np.count_nonzero(drawn & true), np.count_nonzero(drawn | true)
+            total = np.count_nonzero(drawn) + np.count_nonzero(true)
+            dice, iou = (2 * both / total, both / either) if total else (1.0, 1.0)
+            rows.append(Row(image, text, count, dice, iou, float(result.score)))
+    return rows
+
+
+def next_click(drawn: np.ndarray, wanted: np.ndarray) -> tuple[tuple[int, int], int]:
+    """The corrective click (x, y) and its label: the innermost pixel of the largest connected error region.
+
+    Masks bool (H, W). Label 1 adds what was missed, 0 removes what is too much. A faultless mask is
+    confirmed by a click at its own innermost pixel.
+    """
+    from scipy.ndimage import distance_transform_edt, find_objects, label
+
+    error = drawn ^ wanted
+    if not error.any():
+        error = wanted if wanted.any() else ~wanted
+    regions, count = label(error)
+    largest = 1 + int(np.argmax(np.bincount(regions.ravel(), minlength=count + 1)[1:]))
+    rows, columns = find_objects(regions)[largest - 1]
+    depth = distance_transform_edt(np.pad(regions[rows, columns] == largest, 1))[1:-1, 1:-1]
+    y, x = np.unravel_index(int(np.argmax(depth)), depth.shape)
+    y, x = int(y + rows.start), int(x + columns.start)
+    return (x, y), int(wanted[y, x])
+
+
+def _entries(manifest: Path) -> list[dict]:
+    try:
+        lines = manifest.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise DatasetError(f"{manifest}: the manifest cannot be read ({error.strerror or error})") from error
+    entries = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            entry["image"], [(s["text"], s["mask"]) for s in entry["structures"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(
+                f"{manifest}, line {number}: not an entry with 'image' and 'structures' of 'text' and 'mask'"
+            ) from error
+        entries.append(entry)
+    if not entries:
+        raise DatasetError(f"{manifest}: the manifest is empty")
+    return entries
+
+
+def _mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            mask = np.asarray(picture.convert("L")) > 0
+    except OSError as error:
+        raise DatasetError(f"{path}: the mask cannot be read ({error})") from error
+    if mask.shape != shape:
+        raise DatasetError(
+            f"{path}: the mask is {mask.shape[1]} x {mask.shape[0]} pixels, its image is {shape[1]} x {shape[0]}"
+        )
+    return mask

@@ -1,0 +1,220 @@
+"""Augmentation, prompts, losses, evaluation and a training that stops and goes on."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from FluoroSAMSlicerLib.dataset import DatasetError, Sample, ShardReader, ShardWriter
+from FluoroSAMSlicerLib.model import FluoroSAM, FluoroSAMConfig
+from FluoroSAMSlicerLib.training.augment import augment
+from FluoroSAMSlicerLib.training.evaluation import evaluate, next_click
+from FluoroSAMSlicerLib.training.fit import Recipe, Trainer
+from FluoroSAMSlicerLib.training.implants import KINDS, draw_implants
+from FluoroSAMSlicerLib.training.losses import clicks_from_error, mask_losses, prompt_loss, true_iou
+from FluoroSAMSlicerLib.training.prompts import Prompts
+from PIL import Image
+
+
+def make_sample(seed: int = 0, size: int = 96) -> Sample:
+    """Two lungs (dark) in tissue and a spine: area densities in g/cm2."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:size, 0:size] / size
+    soft, bone = np.full((size, size), 20.0), np.zeros((size, size))
+    shift = rng.normal(0, 0.02)
+    lobes = {
+        "right lung upper lobe": np.hypot((x - 0.28 - shift) / 0.16, (y - 0.35) / 0.2) < 1,
+        "right lung lower lobe": np.hypot((x - 0.28 - shift) / 0.16, (y - 0.62) / 0.22) < 1,
+        "left lung upper lobe": np.hypot((x - 0.72 - shift) / 0.16, (y - 0.35) / 0.2) < 1,
+        "left lung lower lobe": np.hypot((x - 0.72 - shift) / 0.16, (y - 0.62) / 0.22) < 1,
+        "T7 vertebra": (abs(x - 0.5) < 0.06) & (abs(y - 0.5) < 0.05),
+    }
+    for name, mask in lobes.items():
+        if "lung" in name:
+            soft[mask] = 6.0
+        else:
+            bone[mask] = 4.0
+    density = np.stack([soft, bone]).astype(np.float32)
+    return Sample(density, lobes, "chest", "chest frontal", {})
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards")
+    for number in range(2):
+        samples = [make_sample(4 * number + n) for n in range(4)]
+        ShardWriter(folder).write(f"{number:05d}-chest", samples)
+    return folder
+
+
+def small_network() -> FluoroSAM:
+    compact = FluoroSAMConfig.compact()
+    config = dataclasses.replace(
+        compact,
+        image_size=64,
+        embedding_size=8,
+        width=32,
+        swin=dataclasses.replace(
+            compact.swin, embed_dim=16, depths=(1, 1, 1, 1), heads=(1, 2, 4, 8), window=4
+        ),
+        neck=dataclasses.replace(compact.neck, width=16, depth=1),
+        text=dataclasses.replace(compact.text, width=32, layers=1, heads=2, projection=32, mlp_width=32),
+        decoder=dataclasses.replace(compact.decoder, heads=2, mlp_width=64, iou_width=32),
+    )
+    torch.manual_seed(0)
+    return FluoroSAM(config)
+
+
+def test_augmented_pictures_are_in_range_and_keep_masks_in_place():
+    sample, dark = make_sample(), []
+    for seed in range(30):
+        image = augment(sample, 96, np.random.default_rng(seed))
+        height, width = image.pixels.shape
+        assert max(height, width) == 96 and image.pixels.dtype == np.float32
+        assert 0 <= image.pixels.min() and image.pixels.max() <= 1
+        assert all(mask.shape == image.pixels.shape for mask in image.masks.values())
+        lung = image.masks.get("left lung lower lobe")
+        spine = image.masks.get("T7 vertebra")
+        if lung is not None and spine is not None:
+            dark.append(image.pixels[lung].mean() < image.pixels[spine].mean())
+    assert np.mean(dark) > 0.8
+
+
+def test_augmentation_depends_on_the_seed_only():
+    one, two = (augment(make_sample(), 96, np.random.default_rng(5)) for _ in range(2))
+    assert np.array_equal(one.pixels, two.pixels)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_implant_has_metal_where_its_mask_is(kind):
+    from FluoroSAMSlicerLib.anatomy import vocabulary
+    from FluoroSAMSlicerLib.training.implants import Drawing
+
+    assert kind in vocabulary()
+    drawing = Drawing(np.zeros((120, 160), np.float32))
+    for seed in range(20):
+        KINDS[kind](drawing, np.random.default_rng(seed))
+    assert drawing.masks[kind].any() and np.array_equal(drawing.metal > 0, drawing.masks[kind])
+    assert draw_implants((60, 80), np.random.default_rng(1)).metal.shape == (60, 80)
+
+
+def test_prompts_join_lobes_into_lungs_and_now_and_then_ask_for_what_is_absent(shards):
+    prompts = Prompts(ShardReader(shards))
+    leaves = make_sample().masks
+    whole = leaves["left lung upper lobe"] | leaves["left lung lower lobe"]
+    rng, seen, absent = np.random.default_rng(0), set(), 0
+    for _ in range(60):
+        for name, mask in prompts.draw(leaves, 3, rng):
+            seen.add(name)
+            absent += not mask.any()
+            if name == "left lung":
+                assert np.array_equal(mask, whole)
+    assert {"left lung", "right lung", "lungs", "T7 vertebra"} <= seen and "left femur" not in seen
+    assert prompts.say("left lung", rng) in prompts.phrases["left lung"]
+    assert absent == 0 or absent < 60
+
+
+def test_losses_prefer_the_right_mask_and_scores_learn_the_true_iou():
+    target = torch.zeros(1, 16, 16)
+    target[:, 4:12, 4:12] = 1
+    right, wrong = (target * 20 - 10)[:, None], (10 - target * 20)[:, None]
+    both = torch.cat([right, wrong], 1)
+    losses = mask_losses(both, target)
+    assert losses[0, 0] < 0.05 and losses[0, 1] > 1
+    assert torch.allclose(true_iou(both, target), torch.tensor([[1.0, 0.0]]))
+    loss, best = prompt_loss(both, torch.tensor([[1.0, 0.0]]), target, torch.ones(1))
+    worse, _ = prompt_loss(both, torch.tensor([[0.0, 1.0]]), target, torch.ones(1))
+    assert best.item() == 0 and worse > loss
+
+
+def test_an_absent_structure_should_score_zero():
+    empty = torch.zeros(1, 8, 8)
+    assert true_iou(torch.full((1, 1, 8, 8), -5.0), empty).item() == 0
+
+
+def test_clicks_fall_on_errors_with_the_right_label():
+    generator = torch.Generator().manual_seed(0)
+    target = torch.zeros(2, 32, 32)
+    target[:, 8:24, 8:24] = 1
+    logits = torch.full((2, 32, 32), -5.0)
+    logits[1, 8:24, 8:24] = 5
+    logits[1, :6, :6] = 5
+    points, labels = clicks_from_error(logits, target, 6, generator)
+    for number in range(2):
+        for (x, y), label in zip(points[number].long(), labels[number], strict=True):
+            assert (logits[number, y, x] > 0) != (target[number, y, x] > 0.5)
+            assert label == target[number, y, x]
+
+
+def test_next_click_is_the_middle_of_the_largest_error():
+    wanted, drawn = np.zeros((50, 60), bool), np.zeros((50, 60), bool)
+    wanted[10:31, 20:41] = True
+    assert next_click(drawn, wanted) == ((30, 20), 1)
+    drawn[10:31, 20:41] = True
+    drawn[40:49, 2:11] = True
+    assert next_click(drawn, wanted) == ((6, 44), 0)
+    (x, y), label = next_click(wanted, wanted)
+    assert label == 1 and wanted[y, x]
+
+
+def test_training_resumes_as_if_it_had_not_stopped(shards, tmp_path):
+    recipe = Recipe(steps=6, images=2, prompts=2, warmup=2, decay=0.5)
+    whole = Trainer(shards, tmp_path / "whole", recipe, network=small_network())
+    whole.run(workers=0)
+    for until in (2, 6):
+        parts = Trainer(shards, tmp_path / "parts", recipe, network=small_network())
+        parts.run(until=until, workers=0)
+    assert parts.step == 6 and parts.quantised
+    for name, value in whole.network.state_dict().items():
+        assert torch.allclose(value, parts.network.state_dict()[name], atol=1e-5), name
+    with (tmp_path / "parts" / "log.csv").open() as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_training_learns_two_lungs_and_their_names(shards, tmp_path):
+    recipe = Recipe(steps=60, images=4, prompts=3, warmup=5, rate=3e-3, average=0.9)
+    trainer = Trainer(shards, tmp_path, recipe, network=small_network())
+    figures = []
+    trainer.run(workers=0, on_step=lambda _, row: figures.append(row["loss"]))
+    assert np.mean(figures[-10:]) < 0.75 * np.mean(figures[:10])
+
+
+def test_evaluation_counts_clicks_and_ignores_what_it_is_told(tmp_path):
+    wanted = np.zeros((40, 50), bool)
+    wanted[10:30, 10:30] = True
+    Image.fromarray(np.zeros((40, 50), np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(wanted.astype(np.uint8) * 255).save(tmp_path / "m.png")
+    Image.fromarray(np.eye(40, 50).astype(np.uint8) * 255).save(tmp_path / "i.png")
+    structure = {"text": "left lung", "mask": "m.png", "ignore": "i.png"}
+    (tmp_path / "set.jsonl").write_text(json.dumps({"image": "a.png", "structures": [structure]}) + "\n\n")
+
+    class Student:
+        """Draws a bit more of the square with each click; never the diagonal."""
+
+        name = "student"
+
+        def encode(self, radiograph):
+            return radiograph
+
+        def predict(self, embedding, text, points, labels, previous):
+            mask = np.zeros((40, 50), bool)
+            mask[10:30, 10 : 14 + 4 * len(points)] = True
+            mask[np.eye(40, 50, dtype=bool)] = False
+            return SimpleNamespace(mask=mask, score=0.2 * len(points))
+
+    result = evaluate(tmp_path / "set.jsonl", Student(), clicks=(0, 1, 4))
+    assert [round(row.dice, 2) for row in result.rows] == [0.33, 0.57, 1.0]
+    assert result.mean(4) == 1.0 and result.calibration() == pytest.approx(1.0)
+    assert "left lung" in result.table() and result.to_dict()["mean_dice"]["4"] == 1.0
+
+
+@pytest.mark.parametrize("content", ["", "{}\n", "not json\n", '{"image": "a.png", "structures": [{}]}\n'])
+def test_faulty_manifest_is_refused(tmp_path, content):
+    (tmp_path / "set.jsonl").write_text(content)
+    with pytest.raises(DatasetError, match="set.jsonl"):
+        evaluate(tmp_path / "set.jsonl", None)
