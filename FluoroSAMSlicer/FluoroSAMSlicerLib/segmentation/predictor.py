@@ -76,6 +76,11 @@ class Predictor:
         return cls(network, tokenizer, provenance, version, device, **settings)
 
     @property
+    def name(self) -> str:
+        """The model's name and version, as reports state them."""
+        return f"{self.provenance.name} {self.version}".strip()
+
+    @property
     def half(self) -> torch.dtype | None:
         """The 16-bit type that images are encoded in, None for float32."""
         return (

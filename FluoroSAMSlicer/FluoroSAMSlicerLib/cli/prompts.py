@@ -1,0 +1,96 @@
+"""From ``--text``, ``--point`` and ``--box`` to what is asked of the model, structure by structure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import click
+
+from ..anatomy import AnatomyError, Structure, resolve
+
+LONGEST_LIST = 4000
+"""Characters of one ``--text``; more is no list of names that anybody typed."""
+
+SIGNS = {"+": 1, "-": 0}
+
+
+@dataclass(frozen=True)
+class StructurePrompts:
+    """What is known about one structure: ``typed`` is the name as given first.
+
+    ``points`` are (x, y) in image pixels, ``labels`` 1 for inside and 0 for outside, ``box`` is
+    (x1, y1, x2, y2).
+    """
+
+    typed: str
+    structure: Structure
+    points: tuple[tuple[float, float], ...] = ()
+    labels: tuple[int, ...] = ()
+    box: tuple[float, float, float, float] | None = None
+
+
+def read_prompts(texts: Sequence[str], points: Sequence[str], boxes: Sequence[str]) -> list[StructurePrompts]:
+    """One entry a structure, in the order in which they are first named.
+
+    Raises AnatomyError for a name that means nothing and click.UsageError for what is not of the form
+    ``NAME:x,y,+`` or ``NAME:x1,y1,x2,y2``.
+    """
+    found: dict[str, StructurePrompts] = {}
+
+    def entry(typed: str, structure: Structure) -> StructurePrompts:
+        return found.setdefault(structure.name, StructurePrompts(typed.strip(), structure))
+
+    for text in texts:
+        for typed, structure in read_names(text):
+            entry(typed, structure)
+    for text in points:
+        typed, numbers = _parts(text, "--point", "NAME:x,y,+", 3)
+        if numbers[2].strip() not in SIGNS:
+            raise click.UsageError(f"--point {text!r} must end in + (inside) or - (outside)")
+        x, y = _floats(numbers[:2], text, "--point")
+        one = entry(typed, resolve(typed))
+        found[one.structure.name] = replace(
+            one, points=(*one.points, (x, y)), labels=(*one.labels, SIGNS[numbers[2].strip()])
+        )
+    for text in boxes:
+        typed, numbers = _parts(text, "--box", "NAME:x1,y1,x2,y2", 4)
+        x1, y1, x2, y2 = _floats(numbers, text, "--box")
+        one = entry(typed, resolve(typed))
+        if one.box is not None:
+            raise click.UsageError(f"--box: {one.structure.name} has two boxes; one is used")
+        found[one.structure.name] = replace(one, box=(x1, y1, x2, y2))
+    return list(found.values())
+
+
+def read_names(text: str) -> list[tuple[str, Structure]]:
+    """The structures of one ``--text``: a name, or several with commas between ("lungs, left femur").
+
+    A name may itself hold a comma ("femur, left"). Raises AnatomyError.
+    """
+    names = [name for name in text.split(",") if name.strip()]
+    if len(names) < 2 or len(text) > LONGEST_LIST:
+        name = names[0] if len(names) == 1 and len(text) <= LONGEST_LIST else text
+        return [(name, resolve(name))]
+    try:
+        return [(name, resolve(name)) for name in names]
+    except AnatomyError as error:
+        try:
+            return [(text, resolve(text))]
+        except AnatomyError:
+            raise error from None
+
+
+def _parts(text: str, option: str, form: str, count: int) -> tuple[str, list[str]]:
+    name, colon, values = text.rpartition(":")
+    parts = values.split(",")
+    if not colon or len(parts) != count:
+        raise click.UsageError(f"{option} {text!r} is not of the form {form!r}")
+    return name, parts
+
+
+def _floats(parts: Sequence[str], text: str, option: str) -> list[float]:
+    try:
+        return [float(part) for part in parts]
+    except ValueError:
+        raise click.UsageError(f"{option} {text!r} holds something else than numbers") from None

@@ -1,0 +1,210 @@
+"""``fluorosam segment``: structures of X-ray images by name, clicks and boxes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .failures import explain, show_traceback
+from .output import output_folder, staged, unique_stems, write_json, write_png
+from .prompts import StructurePrompts, read_prompts
+from .report import Finding, ImageReport
+
+if TYPE_CHECKING:
+    from ..segmentation import Predictor
+
+
+@click.command(short_help="Structures of X-ray images by name, clicks and boxes.")
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--text", "texts", metavar="NAME", multiple=True, help="A structure; several: repeat, or commas."
+)
+@click.option("--point", "points", metavar="NAME:X,Y,+", multiple=True, help="A click: + inside, - outside.")
+@click.option("--box", "boxes", metavar="NAME:X1,Y1,X2,Y2", multiple=True, help="A box around the structure.")
+@click.option("--model", metavar="compact|PATH", default="compact", show_default=True)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--frame", type=click.IntRange(min=0), help="Of an image with several, counted from 0.")
+@click.option("--output", required=True, metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--overlay", "with_overlay", is_flag=True, help="Also write a PNG picture of the result.")
+@click.option("--json", "with_json", is_flag=True, help="Also write a JSON summary.")
+@click.pass_context
+def segment(
+    ctx: click.Context,
+    images: tuple[Path, ...],
+    texts: tuple[str, ...],
+    points: tuple[str, ...],
+    boxes: tuple[str, ...],
+    model: str,
+    device: str,
+    frame: int | None,
+    output: Path,
+    with_overlay: bool,
+    with_json: bool,
+) -> None:
+    """Segment structures of every IMAGE and write DIR/IMAGE.seg.nrrd.
+
+    Pixels of --point and --box count from 0 at the upper left. A click is one on the structure of its NAME,
+    whether or not --text names it too.
+
+    \b
+    fluorosam segment chest.dcm --text "left lung, heart" --overlay --output results
+    fluorosam segment knee.png --text "left femur" --point "left femur:310,220,-" --output results
+    """
+    prompts = read_prompts(texts, points, boxes)
+    if not prompts:
+        raise click.UsageError("nothing was asked for: give --text, --point or --box")
+    with output_folder(output) as folder:
+        predictor = _loaded(model, device)
+        failed = _segment_all(ctx, images, prompts, predictor, folder, frame or 0, with_overlay, with_json)
+    if len(images) > 1:
+        click.echo(f"{len(images) - failed} of {len(images)} images segmented")
+    if failed:
+        ctx.exit(1)
+
+
+def _loaded(model: str, device: str) -> Predictor:
+    begin = time.perf_counter()
+    from ..segmentation import Predictor
+
+    predictor = Predictor.load(model, device=device)
+    seconds = time.perf_counter() - begin
+    name = f"{predictor.provenance.name} {predictor.version}"
+    click.echo(
+        f"model {name} on {predictor.device}, loaded in {seconds:.2f} s ({predictor.provenance.licence})"
+    )
+    return predictor
+
+
+def _segment_all(
+    ctx: click.Context,
+    images: Sequence[Path],
+    prompts: Sequence[StructurePrompts],
+    predictor: Predictor,
+    folder: Path,
+    frame: int,
+    with_overlay: bool,
+    with_json: bool,
+) -> int:
+    """The number of images that failed; each failure has been reported."""
+    from tqdm import tqdm
+
+    failed = 0
+    # disable=None: no bar where stderr is no terminal.
+    with tqdm(total=len(images), unit="image", disable=True if len(images) == 1 else None) as bar:
+        for image, stem in zip(images, unique_stems(images), strict=True):
+            try:
+                report = _segment_image(
+                    image, stem, prompts, predictor, folder, frame, with_overlay, with_json
+                )
+                bar.write("\n".join(report.lines()), file=sys.stdout)
+            except Exception as error:
+                failed += 1
+                show_traceback(ctx, error)
+                line = explain(error)
+                named = line if str(image) in line else f"{image}: {line}"
+                bar.write(f"fluorosam: {named}", file=sys.stderr)
+            bar.update()
+    return failed
+
+
+def _segment_image(
+    image: Path,
+    stem: str,
+    prompts: Sequence[StructurePrompts],
+    predictor: Predictor,
+    folder: Path,
+    frame: int,
+    with_overlay: bool,
+    with_json: bool,
+) -> ImageReport:
+    from ..mrml import write_segmentation
+    from ..radiograph import read_radiograph
+    from ..segmentation import PromptSession
+
+    clock = _Clock()
+    radiograph = read_radiograph(image, frame=frame)
+    report = ImageReport(image, radiograph, predictor)
+    if radiograph.frame_count > 1:
+        stem = f"{stem}_frame{radiograph.frame}"
+    report.seconds["read"] = clock.lap()
+    session = PromptSession(predictor, radiograph)
+    report.seconds["encode"] = clock.lap()
+    for asked in prompts:
+        report.findings.append(_find(session, asked))
+    report.seconds["prompts"] = clock.lap()
+    with staged(folder) as stage:
+        segments = [(f.asked.structure, f.prediction.mask, _tags(f)) for f in report.findings]
+        write_segmentation(stage / f"{stem}.seg.nrrd", radiograph, segments)
+        report.files["segmentation"] = folder / f"{stem}.seg.nrrd"
+        report.seconds["write segmentation"] = clock.lap()
+        if with_overlay:
+            report.files["overlay"] = folder / f"{stem}.overlay.png"
+            write_png(stage / f"{stem}.overlay.png", _picture(report))
+            report.seconds["write overlay"] = clock.lap()
+        if with_json:
+            report.files["summary"] = folder / f"{stem}.json"
+            write_json(stage / f"{stem}.json", report.to_dict())
+    return report
+
+
+def _find(session, asked: StructurePrompts) -> Finding:
+    clock = _Clock()
+    name = asked.structure.name
+    session.segment(asked.typed)
+    if asked.box is not None:
+        session.set_box(name, asked.box)
+    for (x, y), label in zip(asked.points, asked.labels, strict=True):
+        session.click(name, x, y, positive=bool(label))
+    prediction = session.result(name)
+    # The full-size mask is made when first asked for; that is part of the answer.
+    _ = prediction.mask
+    return Finding(asked, prediction, clock.lap())
+
+
+def _tags(finding: Finding) -> dict[str, object]:
+    asked, prediction = finding.asked, finding.prediction
+    signs = [
+        f"{x:g},{y:g},{'+' if label else '-'}"
+        for (x, y), label in zip(asked.points, asked.labels, strict=True)
+    ]
+    box = [] if asked.box is None else ["box " + ",".join(f"{value:g}" for value in asked.box)]
+    return {
+        "prompt": "; ".join([asked.typed, *box, *signs]),
+        "score": float(prediction.score),
+        "model": f"{prediction.model} {prediction.model_version}".strip(),
+    }
+
+
+def _picture(report: ImageReport):
+    from ..segmentation.overlay import Layer, overlay
+
+    layers = [
+        Layer(
+            finding.asked.structure.name,
+            finding.asked.structure.color,
+            finding.prediction.mask,
+            float(finding.prediction.score),
+            finding.asked.points,
+            finding.asked.labels,
+            finding.asked.box,
+        )
+        for finding in report.findings
+    ]
+    return overlay(report.radiograph.pixels, layers, report.image.name, report.radiograph.spacing)
+
+
+class _Clock:
+    """Seconds since it was made or last read."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    def lap(self) -> float:
+        now = time.perf_counter()
+        seconds, self._last = now - self._last, now
+        return seconds

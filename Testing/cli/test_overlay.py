@@ -1,0 +1,125 @@
+"""The picture of a result."""
+
+from __future__ import annotations
+
+import colorsys
+import time
+
+import numpy as np
+import pytest
+from FluoroSAMSlicerLib.segmentation import ImageError
+from FluoroSAMSlicerLib.segmentation.overlay import FILL, SMALLEST, Layer, distinct_colors, overlay
+
+RED, BLUE = (255, 40, 40), (40, 60, 255)
+
+
+def square(size=1000, low=300, high=700):
+    mask = np.zeros((size, size), bool)
+    mask[low:high, low:high] = True
+    return mask
+
+
+def test_inside_is_blended_outline_is_opaque_and_the_rest_is_the_image():
+    grey = np.full((1000, 1000), 0.4, np.float32)
+    picture = np.asarray(overlay(grey, [Layer("heart", RED, square(), 0.9)]))
+    assert picture.shape[0] == 1000 and picture.shape[1] > 1000
+    np.testing.assert_array_equal(picture[:290, :1000], 102)
+    expected = (1 - FILL) * 102 + FILL * np.array(RED)
+    np.testing.assert_allclose(picture[500, 500], expected, atol=3)
+    np.testing.assert_allclose(picture[500, 301], RED, atol=30)
+    assert np.abs(picture[500, 310].astype(float) - expected).max() < 4
+
+
+def test_bright_stays_bright():
+    ramp = np.tile(np.linspace(0, 1, 1000, dtype=np.float32), (1000, 1))
+    picture = np.asarray(overlay(ramp, []))[:, :1000, 0]
+    assert picture[0, 0] == 0 and picture[0, -1] == 255 and (np.diff(picture[0].astype(int)) >= 0).all()
+
+
+def test_a_small_image_is_enlarged_with_its_mask_in_place():
+    mask = np.zeros((30, 60), bool)
+    mask[:, 30:] = True
+    picture = np.asarray(overlay(np.zeros((30, 60), np.float32), [Layer("heart", RED, mask)]))
+    assert picture.shape[0] == SMALLEST // 2
+    inside = picture[:, :SMALLEST, 0] > 40
+    assert not inside[:, : SMALLEST // 2 - 6].any() and inside[:, SMALLEST // 2 + 6 :].all()
+
+
+def test_unequal_spacing_is_evened_out():
+    picture = overlay(np.zeros((400, 1000), np.float32), [], spacing=(0.2, 0.5))
+    assert picture.height == 1000
+
+
+def test_outline_and_text_grow_with_the_image():
+    def line_width(size):
+        mask = square(size, size // 4, 3 * size // 4)
+        row = np.asarray(overlay(np.zeros((size, size), np.float32), [Layer("heart", RED, mask)]))[size // 2]
+        return np.count_nonzero(row[size // 8 : size // 2, 0] > 200)
+
+    assert line_width(3600) >= 3 * line_width(900) >= 6
+
+
+def test_clicks_and_box_are_drawn_where_they_are():
+    layer = Layer(
+        "heart",
+        RED,
+        np.zeros((1000, 1000), bool),
+        0.1,
+        [(200, 300), (800, 300)],
+        [1, 0],
+        (100, 600, 900, 950),
+    )
+    picture = np.asarray(overlay(np.zeros((1000, 1000), np.float32), [layer])).astype(int)
+    inside, outside = picture[297, 197], picture[297, 797]
+    assert inside[1] > 2 * inside[0] and outside[0] > 2 * outside[1]
+    assert picture[600, 500, 0] > 200 and picture[775, 500].sum() == 0
+
+
+def test_legend_names_every_structure_with_its_colour_and_score():
+    empty = np.zeros((1000, 1000), bool)
+    one = overlay(np.zeros((1000, 1000), np.float32), [Layer("heart", RED, square(), 0.9)])
+    two = overlay(
+        np.zeros((1000, 1000), np.float32),
+        [
+            Layer("heart", RED, square(), 0.9),
+            Layer("proximal phalanx of left index finger", BLUE, empty, 0.1),
+        ],
+    )
+    assert two.width > one.width
+    legend = np.asarray(two)[:, 1000:]
+    for color in (RED, BLUE):
+        assert (legend == color).all(-1).sum() > 100
+
+
+def test_many_structures_fit_beside_a_low_image():
+    layers = [
+        Layer(f"right rib {n}", (220, 200, 170), np.zeros((200, 1000), bool), 0.5) for n in range(1, 25)
+    ]
+    picture = np.asarray(overlay(np.zeros((200, 1000), np.float32), layers))
+    assert picture.shape[0] == 200
+    assert len({tuple(color) for color in picture[:, 1000:].reshape(-1, 3) if max(color) == 255}) >= 20
+
+
+def test_colours_are_kept_where_they_can_be_told_apart():
+    assert distinct_colors([RED, BLUE]) == [RED, BLUE]
+
+
+def test_pale_and_equal_colours_are_replaced():
+    chosen = distinct_colors([(241, 214, 145)] * 3 + [(128, 128, 128)])
+    hues = sorted(colorsys.rgb_to_hsv(*(c / 255 for c in color))[0] for color in chosen)
+    assert all(colorsys.rgb_to_hsv(*(c / 255 for c in color))[1] > 0.4 for color in chosen)
+    assert min(np.diff([*hues, hues[0] + 1])) > 0.09
+
+
+def test_a_mask_of_another_shape_is_refused():
+    with pytest.raises(ImageError, match="heart"):
+        overlay(np.zeros((10, 10), np.float32), [Layer("heart", RED, np.zeros((9, 10), bool))])
+
+
+def test_a_large_detector_takes_seconds():
+    grey = np.random.default_rng(0).random((4200, 3400), dtype=np.float32)
+    y, x = np.ogrid[:4200, :3400]
+    layers = [Layer(f"part {n}", RED, (x - 1700) ** 2 + (y - 900 * n) ** 2 < 1400**2) for n in range(1, 5)]
+    begin = time.process_time()
+    assert overlay(grey, layers).height == 4200
+    assert time.process_time() - begin < 15

@@ -1,0 +1,55 @@
+"""``fluorosam synthesize`` and ``fluorosam train``: from a labelled CT to a model that segments."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+def test_a_model_from_a_labelled_ct(run, fails, shared_data, image, tmp_path):
+    ct, labels = (shared_data(f"ct/spl_knee_{kind}.nrrd") for kind in ("ct_synthetic", "labels"))
+    synthesize = ("synthesize", ct, "--labels", labels, "--count", "3", "--size", "64", "--output", "shards")
+    result = run(*synthesize)
+    assert result.exit_code == 0, result.output
+    assert "shards: 24 images" in result.stdout
+    (shard,) = (tmp_path / "shards").iterdir()
+    made = shard.stat().st_mtime_ns
+    assert run(*synthesize).exit_code == 0
+    assert shard.stat().st_mtime_ns == made
+
+    train = (
+        "train",
+        "shards",
+        "--images",
+        "1",
+        "--prompts",
+        "2",
+        "--workers",
+        "0",
+        "--output",
+        "run",
+        "--steps",
+    )
+    result = run(*train, "2")
+    assert result.exit_code == 0, result.output
+    assert len((tmp_path / "run" / "log.csv").read_text().splitlines()) == 3
+    provenance = json.loads((tmp_path / "run" / "model" / "config.json").read_text())["provenance"]
+    assert provenance["details"]["steps"] == 2 and provenance["details"]["images"] == 24
+
+    result = run("segment", image, "--text", "patella", "--model", "run/model", "--output", "out")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "knee.seg.nrrd").exists()
+
+
+def test_what_cannot_be_read_is_one_line(fails, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "empty" in fails("train", "empty", "--steps", "1", "--output", "run")
+    line = fails("synthesize", "a.nrrd", "--labels", "b.nrrd", "--count", "1", "--output", "out")
+    assert "a.nrrd" in line
+    assert not (tmp_path / "out").exists() and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("option", [("--steps", "0"), ("--steps", "1", "--rate", "0")])
+def test_settings_that_make_no_sense_are_wrong_usage(run, option):
+    assert run("train", "shards", "--output", "run", *option).exit_code == 2
