@@ -37,7 +37,10 @@ def exposure(body: Body) -> np.ndarray:
     warp = Warp.random(body, rng, mirror=False)
     gain, shift = random_tissue(body, rng)
     warped = warp.apply(body, 1.2, shift, gain)
-    lungs = [warped.bounds(name) for name in ("left lung upper lobe", "right lung lower lobe", "left lung lower lobe")]
+    lungs = [
+        warped.bounds(name)
+        for name in ("left lung upper lobe", "right lung lower lobe", "left lung lower lobe")
+    ]
     centre = (np.min([b[0] for b in lungs], 0) + np.max([b[1] for b in lungs], 0)) / 2
     view = ProjectionGeometry(
         source=centre + [0, SOURCE_PATIENT_MM, 0],
@@ -67,7 +70,12 @@ def dicom(attenuation: np.ndarray) -> FileDataset:
     d = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     d.SOPClassUID, d.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     d.StudyInstanceUID, d.SeriesInstanceUID = UID_ROOT + "1", UID_ROOT + "1.1"
-    d.PatientName, d.PatientID, d.PatientBirthDate, d.PatientSex = "Sample^Synthetic chest", "FLUOROSAM-1", "", ""
+    d.PatientName, d.PatientID, d.PatientBirthDate, d.PatientSex = (
+        "Sample^Synthetic chest",
+        "FLUOROSAM-1",
+        "",
+        "",
+    )
     d.StudyDate = d.SeriesDate = d.ContentDate = "20261122"
     d.StudyTime = d.ContentTime = "120000"
     d.AccessionNumber = d.StudyID = d.ReferringPhysicianName = ""

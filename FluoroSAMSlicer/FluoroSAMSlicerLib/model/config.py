@@ -28,6 +28,7 @@ class SwinSettings:
     patch: int = 4
     mlp_ratio: float = 4.0
     drop_path: float = 0.0
+    absolute_positions: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,17 +117,19 @@ class FluoroSAMConfig:
         """The configuration of the bundled model: below 7 M parameters, one image in well under 0.5 s."""
         return cls(
             name="compact",
-            image_size=224,
-            embedding_size=20,
-            width=128,
+            image_size=128,
+            embedding_size=16,
+            width=96,
             resize_antialias=True,
-            swin=SwinSettings(embed_dim=48, depths=(1, 2, 5, 1), heads=(2, 4, 8, 16)),
-            neck=NeckSettings(width=64),
-            text=TextSettings(
-                width=128, layers=3, heads=4, context=32, vocabulary=2048, end_of_text=3, projection=128,
-                mlp_width=128, codebook=1536,
+            swin=SwinSettings(
+                embed_dim=48, depths=(1, 2, 2, 1), heads=(2, 4, 8, 16), window=4, absolute_positions=True
             ),
-            decoder=DecoderSettings(heads=4, mlp_width=512, iou_width=128),
+            neck=NeckSettings(width=96, depth=5),
+            text=TextSettings(
+                width=96, layers=2, heads=4, context=32, vocabulary=2048, end_of_text=3, projection=96,
+                mlp_width=96, codebook=1536,
+            ),
+            decoder=DecoderSettings(heads=4, mlp_width=256, iou_width=96),
         )  # fmt: skip
 
     @classmethod

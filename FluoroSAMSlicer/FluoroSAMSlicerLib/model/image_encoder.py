@@ -32,12 +32,16 @@ class ImageEncoder(nn.Module):
             drop_path_rate=swin.drop_path,
             hidden_act="gelu",
             layer_norm_eps=1e-5,
+            use_absolute_embeddings=swin.absolute_positions,
             out_features=["stage1", "stage2", "stage3", "stage4"],
             attn_implementation="sdpa",
         )
         self.backbone = SwinBackbone(backbone_config)
         # Swin's classification norm sees the last map after the stages; none of the four outputs pass it.
         self.backbone.swin.layernorm = nn.Identity()
+        if swin.absolute_positions:
+            table = self.backbone.swin.embeddings.position_embeddings
+            table.data = position_table(config.image_size // swin.patch, swin.embed_dim)
         self.neck = Neck(config)
         self.norm = ChannelNorm(config.width, eps=1e-5)
 
@@ -103,3 +107,20 @@ class ChannelNorm(nn.LayerNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.movedim(super().forward(torch.movedim(x, 1, -1)), -1, 1)
+
+
+def position_table(side: int, width: int) -> Tensor:
+    """Where training of absolute positions starts: slow waves over the picture, (1, side * side, width).
+
+    A radiograph is hung in a known way, so where something lies tells much of what it is.
+    """
+    place = (torch.arange(side) + 0.5) / side * 2 - 1
+    y, x = torch.meshgrid(place, place, indexing="ij")
+    waves = [
+        f(torch.pi / 2 * n * p)
+        for n in range(1, width // 4 + 1)
+        for p in (x, y)
+        for f in (torch.sin, torch.cos)
+    ]
+    table = torch.stack(waves[:width], -1).reshape(1, side * side, -1)
+    return 0.3 * table

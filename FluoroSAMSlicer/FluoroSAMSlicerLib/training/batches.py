@@ -16,7 +16,7 @@ from ..model.windowing import window
 from .augment import augment
 from .prompts import Prompts
 
-CHEST = 4.0
+CHEST = 7.0
 """How much oftener a frontal chest is shown than any other view: so it is in any hospital."""
 
 

@@ -16,8 +16,11 @@ VISIBILITY = {"bone": 1.0, "implant": 1.0, "tool": 1.0, "organ": 0.5, "vessel": 
 LUNGS = 8.0
 """The lungs are the commonest wish in the commonest radiograph."""
 
-ASKED = {1: 1.0, 2: 0.5, 3: 0.2}
+ASKED = {1: 1.0, 2: 0.4, 3: 0.1}
 """How often a structure is asked for by the vocabulary's rank: often asked, now and then, rare."""
+
+SMALL = 80
+"""Pixels of a mask below which a structure is asked for less, in proportion: little can be learned of it."""
 
 
 class Prompts:
@@ -58,7 +61,10 @@ class Prompts:
         shape = next(iter(leaves.values())).shape if leaves else None
         drawn: list[tuple[str, np.ndarray]] = []
         if names:
-            weight = np.array([self.weight.get(name, 0.05) for name in names])
+            area = [max(leaves[part].sum() for part in found.get(name, (name,))) for name in names]
+            weight = np.array([self.weight.get(name, 0.05) for name in names]) * np.clip(
+                np.array(area) / SMALL, 0.02, 1
+            )
             for name in rng.choice(
                 names, size=min(count, len(names)), replace=False, p=weight / weight.sum()
             ):
