@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from ..dataset import Sample, ShardReader
+from ..dataset import ShardReader
 from ..model import FluoroSAMConfig
 from ..model.windowing import window
 from .augment import augment
@@ -93,9 +93,10 @@ class BatchStream(Dataset):
         for _ in range(20):
             number = int(np.searchsorted(self.edges, rng.random()))
             sample = self.reader.read(min(number, len(self.reader) - 1))
-            wanted = self._leaves(sample, rng)
+            offered = self.source.offer(sample.masks, 3 * self.prompts, rng)
+            wanted = frozenset().union(*offered.values())
             image = augment(sample, size, rng, wanted, self.config.embedding_size)
-            drawn = self.source.draw(image.masks, self.prompts, rng)
+            drawn = self.source.draw(image.masks, offered, sample.masks, self.prompts, rng)
             if len(drawn) == self.prompts:
                 break
         height, width = image.pixels.shape
@@ -110,15 +111,6 @@ class BatchStream(Dataset):
             phrases.append(self.source.say(typed, rng))
             wrong.append(bool(other and typed != name))
         return pixel_values, targets.to(torch.uint8), phrases, wrong, image.coverage
-
-    def _leaves(self, sample: Sample, rng: np.random.Generator) -> frozenset[str]:
-        """The masks that the prompts of one image can need; moving all of them would take most of the time."""
-        found = self.source.masks(sample.masks)
-        names = list(found)
-        weight = np.array([self.source.weight[name] for name in names])
-        count = min(2 * self.prompts, len(names))
-        chosen = rng.choice(names, size=count, replace=False, p=weight / weight.sum())
-        return frozenset().union(*(found[name] for name in chosen))
 
 
 def batches(stream: BatchStream, first: int, last: int, workers: int) -> DataLoader:

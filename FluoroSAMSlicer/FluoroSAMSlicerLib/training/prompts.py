@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from ..anatomy import vocabulary
 from ..dataset import ShardReader
+from .implants import KINDS as IMPLANTS
 
 VISIBILITY = {"bone": 1.0, "implant": 1.0, "tool": 1.0, "organ": 0.5, "vessel": 0.12, "muscle": 0.12}
 """How often a kind of structure is asked for, relative to bone: by how much of it an X-ray shows."""
@@ -19,6 +20,9 @@ LUNGS = 8.0
 ASKED = {1: 1.0, 2: 0.4, 3: 0.1}
 """How often a structure is asked for by the vocabulary's rank: often asked, now and then, rare."""
 
+ABSENT = 0.2
+"""Share of images of which one prompt asks for something that is not there: nothing should be drawn."""
+
 SMALL = 80
 """Pixels of a mask below which a structure is asked for less, in proportion: little can be learned of it."""
 
@@ -27,7 +31,7 @@ class Prompts:
     """Names that can be asked for, how often, and in which words."""
 
     def __init__(self, reader: ShardReader):
-        anatomy = vocabulary()
+        anatomy = self.anatomy = vocabulary()
         self.phrases = anatomy.phrases()
         seen = Counter(name for n in range(len(reader)) for name, *_ in reader.entry(n)["masks"])
         self.constituents = {
@@ -36,6 +40,7 @@ class Prompts:
         self.askable = {
             name: parts for name, parts in self.constituents.items() if not parts.isdisjoint(seen)
         }
+        self.single = {name: name.split() for name in self.askable if not anatomy[name].is_group}
         self.weight = {}
         for name, parts in self.askable.items():
             structure = anatomy[name]
@@ -44,40 +49,61 @@ class Prompts:
             shared = 0.35 if structure.members and structure.laterality is None else 1.0
             self.weight[name] = kind * shared * ASKED[structure.rank] / np.sqrt(max(frequency, 20.0))
 
-    def masks(self, leaves: Mapping[str, np.ndarray]) -> dict[str, frozenset[str]]:
-        """The names whose structure, or a part of it, is among the masks ``leaves`` of an image."""
-        present = leaves.keys()
+    def masks(self, present: Collection[str]) -> dict[str, frozenset[str]]:
+        """The names whose structure, or a part of it, is among ``present``, with those parts."""
+        present = frozenset(present)
         return {
             name: parts & present for name, parts in self.askable.items() if not parts.isdisjoint(present)
         }
 
+    def offer(
+        self, present: Collection[str], count: int, rng: np.random.Generator
+    ) -> dict[str, frozenset[str]]:
+        """``count`` names of an image that shows the structures ``present``, each with its parts among them."""
+        found = self.masks(present)
+        names = list(found)
+        weight = np.array([self.weight[name] for name in names])
+        chosen = rng.choice(names, size=min(count, len(names)), replace=False, p=weight / weight.sum())
+        return {str(name): found[name] for name in chosen}
+
     def draw(
-        self, leaves: Mapping[str, np.ndarray], count: int, rng: np.random.Generator
+        self,
+        masks: Mapping[str, np.ndarray],
+        offered: Mapping[str, frozenset[str]],
+        present: Collection[str],
+        count: int,
+        rng: np.random.Generator,
     ) -> list[tuple[str, np.ndarray]]:
-        """``count`` names and bool (H, W) masks: structures of the image, now and then one that is absent."""
-        found = self.masks(leaves)
-        implants = [name for name in leaves if name not in self.askable and name in self.phrases]
-        names = list(found) + implants
-        shape = next(iter(leaves.values())).shape if leaves else None
-        drawn: list[tuple[str, np.ndarray]] = []
-        if names:
-            area = [max(leaves[part].sum() for part in found.get(name, (name,))) for name in names]
-            weight = np.array([self.weight.get(name, 0.05) for name in names]) * np.clip(
-                np.array(area) / SMALL, 0.02, 1
-            )
-            for name in rng.choice(
-                names, size=min(count, len(names)), replace=False, p=weight / weight.sum()
-            ):
-                parts = found.get(name, (name,))
-                drawn.append((str(name), np.logical_or.reduce([leaves[part] for part in parts])))
-        absent = [name for name in self.askable if name not in found]
-        while shape is not None and absent and (len(drawn) < count or (rng.random() < 0.25 and drawn)):
-            if len(drawn) >= count:
-                drawn.pop(rng.integers(len(drawn)))
-            drawn.append((str(rng.choice(absent)), np.zeros(shape, bool)))
-            if len(drawn) >= count:
-                break
+        """``count`` names with bool (H, W) masks, of ``offered`` and of implants; now and then an absent one.
+
+        ``masks`` are the image's by structure, all parts of ``offered`` among them as far as they are in the
+        field; ``present`` are all structures of the image.
+        """
+        wanted: dict[str, np.ndarray] = {}
+        for name, parts in offered.items():
+            seen = [masks[part] for part in parts if part in masks]
+            if seen:
+                wanted[name] = np.logical_or.reduce(seen)
+        wanted |= {name: mask for name, mask in masks.items() if name in IMPLANTS}
+        if not wanted:
+            return []
+        names = list(wanted)
+        weight = np.array([self.weight.get(name, 0.05) for name in names])
+        weight *= np.clip(np.array([wanted[name].sum() for name in names]) / SMALL, 0.02, 1)
+        chosen = rng.choice(names, size=min(count, len(names)), replace=False, p=weight / weight.sum())
+        drawn = [(str(name), wanted[name]) for name in chosen]
+        absent = self.absent([*present, *masks])
+        if absent and len(drawn) == count and rng.random() < ABSENT:
+            drawn.pop(rng.integers(count))
+        while len(drawn) < count:
+            more = (str(rng.choice(absent)), np.zeros_like(drawn[0][1])) if absent else drawn[0]
+            drawn.append(more)
         return drawn
+
+    def absent(self, present: Collection[str]) -> list[str]:
+        """Names that have no word in common with what is there: a body may show more than is labelled."""
+        words = {word for name in present for word in name.split()} - {"left", "right", "of", "bone"}
+        return [name for name, split in self.single.items() if words.isdisjoint(split)]
 
     def say(self, name: str, rng: np.random.Generator) -> str:
         """The structure's name, or one of the other ways to type it."""

@@ -1,0 +1,27 @@
+"""Radiographs and masks in a MRML scene: real nodes, in Slicer or with the ``slicer-core`` wheel.
+
+Importing this room loads neither ``slicer`` nor ``vtk``; calling one of its functions does.
+"""
+
+from __future__ import annotations
+
+from .errors import NotOneImage, SceneError, SegmentationFileError, SlicerMissing
+from .files import load_segmentation, save_segmentation, write_segmentation
+from .segments import find_segment, segment_mask, segmentation_node, set_segment
+from .volumes import radiograph_from_volume, volume_node
+
+__all__ = [
+    "NotOneImage",
+    "SceneError",
+    "SegmentationFileError",
+    "SlicerMissing",
+    "find_segment",
+    "load_segmentation",
+    "radiograph_from_volume",
+    "save_segmentation",
+    "segment_mask",
+    "segmentation_node",
+    "set_segment",
+    "volume_node",
+    "write_segmentation",
+]

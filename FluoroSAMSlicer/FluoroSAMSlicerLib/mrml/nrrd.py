@@ -1,0 +1,80 @@
+"""Whether an NRRD file is whole, found out without handing it to ITK.
+
+ITK's NRRD reader ends the process on a truncated file, and its writer does not notice a disk that
+fills up. Format: https://teem.sourceforge.net/nrrd/format.html
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+BLOCK = 1 << 20
+TYPE_BYTES = {
+    **dict.fromkeys(("signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"), 1),
+    **dict.fromkeys(("short", "int16", "int16_t", "ushort", "unsigned short", "uint16", "uint16_t"), 2),
+    **dict.fromkeys(("int", "int32", "int32_t", "uint", "unsigned int", "uint32", "uint32_t", "float"), 4),
+    **dict.fromkeys(("int64", "int64_t", "uint64", "uint64_t", "double"), 8),
+}
+
+
+def is_complete(path: Path) -> bool:
+    """Whether ``path`` is an NRRD file with attached raw or gzip data of the size its header declares.
+
+    Other encodings and detached data count as incomplete: Slicer writes neither in a ``.seg.nrrd``.
+    """
+    with path.open("rb") as file:
+        fields = _header(file)
+        try:
+            sizes = [int(size) for size in fields["sizes"].split()]
+            expected = math.prod(sizes) * TYPE_BYTES[fields["type"]]
+        except (KeyError, ValueError):
+            return False
+        if not sizes or min(sizes) < 0 or {"data file", "datafile", "byte skip", "line skip"} & fields.keys():
+            return False
+        encoding = fields.get("encoding")
+        if encoding in ("gzip", "gz"):
+            return _inflated_bytes(file, expected) == expected
+        if encoding == "raw":
+            start = file.tell()
+            return file.seek(0, 2) - start == expected
+        return False
+
+
+def holds_labels(path: Path) -> bool:
+    """Whether the header of an NRRD file declares whole numbers, as every labelmap has."""
+    with path.open("rb") as file:
+        return _header(file).get("type") not in ("float", "double", None)
+
+
+def _header(file: BinaryIO) -> dict[str, str]:
+    """The header's fields; the file is left at the first byte of the data."""
+    if not file.readline(16).startswith(b"NRRD"):
+        return {}
+    fields = {}
+    for line in iter(file.readline, b""):
+        text = line.decode("utf-8", "replace").rstrip("\r\n")
+        if not text:
+            return fields
+        key, separator, value = text.partition(": ")
+        if separator and not text.startswith("#") and ":=" not in key:
+            fields[key] = value.strip()
+    return {}
+
+
+def _inflated_bytes(file: BinaryIO, limit: int) -> int | None:
+    """Size of the gzip stream's content; None if it is damaged, cut off, or longer than ``limit``."""
+    inflater = zlib.decompressobj(wbits=31)
+    total = 0
+    pending = file.read(BLOCK)
+    try:
+        while pending and not inflater.eof:
+            total += len(inflater.decompress(pending, BLOCK))
+            if total > limit:
+                return None
+            pending = inflater.unconsumed_tail or file.read(BLOCK)
+    except zlib.error:
+        return None
+    return total if inflater.eof else None
