@@ -31,20 +31,41 @@ SMALLEST_SHARE = 0.005
 
 
 def real_radiographs(source: Path, folder: Path) -> Path:
-    """Copy images and masks of an indexed set and write its manifest."""
+    """Copy images and masks of an indexed set and write its manifest.
+
+    Foreign objects, and what lies outside the part of the picture that was annotated, are ignored.
+    """
     entries = []
     for item in json.loads((source / "index.json").read_text(encoding="utf-8"))["images"]:
-        masks = item["masks"]
-        ignore = masks.get("foreign object")
+        image = copied(source, folder, item["image"])
+        ignore = unknown(source, folder, item)
         structures = []
-        for text, mask in masks.items():
+        for text, mask in item["masks"].items():
             if text not in LEFT_OUT:
-                structures.append({"text": RENAMED.get(text, text), "mask": copied(source, folder, mask)})
-                if ignore and "lung" in text:
-                    structures[-1]["ignore"] = copied(source, folder, ignore)
+                structure = {"text": RENAMED.get(text, text), "mask": copied(source, folder, mask)}
+                structures.append(structure | ({"ignore": ignore} if ignore else {}))
         if structures:
-            entries.append({"image": copied(source, folder, item["image"]), "structures": structures})
+            entries.append({"image": image, "structures": structures})
     return written(folder, entries)
+
+
+def unknown(source: Path, folder: Path, item: dict) -> str | None:
+    """Write the mask of what the annotators left open; None where they left nothing open."""
+    width, height = item["size"]
+    mask = np.zeros((height, width), bool)
+    if "covered_box_xywh" in item:
+        x, y, across, down = item["covered_box_xywh"]
+        mask[:] = True
+        mask[y : y + down, x : x + across] = False
+    if "foreign object" in item["masks"]:
+        with Image.open(source / item["masks"]["foreign object"]) as picture:
+            mask |= np.asarray(picture.convert("L")) > 0
+    if not mask.any():
+        return None
+    relative = f"masks/{Path(item['image']).stem}_ignore.png"
+    (folder / "masks").mkdir(parents=True, exist_ok=True)
+    save(folder / relative, mask * 255)
+    return relative
 
 
 def copied(source: Path, folder: Path, relative: str) -> str:
@@ -54,7 +75,7 @@ def copied(source: Path, folder: Path, relative: str) -> str:
     return relative
 
 
-def rendered(body: Body, folder: Path, seed: int = 5, count: int = 16, pixels: int = 512) -> Path:
+def rendered(body: Body, folder: Path, seed: int = 5, count: int = 8, pixels: int = 512) -> Path:
     """DRRs of an unvaried body: frontal, lateral and oblique, whole and in part."""
     rng = np.random.default_rng(seed)
     ct = CTVolume(body.hu, origin=body.origin, spacing=body.spacing)
