@@ -21,7 +21,8 @@ from FluoroSAMSlicerLib.drr import CTVolume, LabelVolume, ProjectionGeometry, pr
 from PIL import Image
 
 RENAMED = {"cardiomediastinum": "mediastinum"}
-LEFT_OUT = {"foreign object", "consolidation", "ground glass opacities", "tubings", "pneumothorax"}
+FOREIGN = "foreign object (ignore)"
+LEFT_OUT = {FOREIGN, "consolidation", "ground glass opacities", "tubings", "pneumothorax"}
 HELD_OUT = {
     "drr_abdopelvis": ("ts_real_abdopelvis", "ct"),
     "drr_head_neck": ("spl_head_neck", "ct_synthetic"),
@@ -57,8 +58,8 @@ def unknown(source: Path, folder: Path, item: dict) -> str | None:
         x, y, across, down = item["covered_box_xywh"]
         mask[:] = True
         mask[y : y + down, x : x + across] = False
-    if "foreign object" in item["masks"]:
-        with Image.open(source / item["masks"]["foreign object"]) as picture:
+    if FOREIGN in item["masks"]:
+        with Image.open(source / item["masks"][FOREIGN]) as picture:
             mask |= np.asarray(picture.convert("L")) > 0
     if not mask.any():
         return None
