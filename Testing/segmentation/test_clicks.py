@@ -58,19 +58,13 @@ def test_all_clicks_are_satisfied_together(predictor, embedding, scripted):
     assert len(decoder.asked) == 1
 
 
-def test_a_mask_prompt_that_holds_out_against_a_click_is_left_out(predictor, embedding, scripted):
+def test_the_model_is_asked_once_with_all_prompts(predictor, embedding, scripted):
+    """Without the name, a negative click is satisfied by an empty mask: the name always stays."""
     decoder = scripted({(True, False): [SMALL, MIDDLE, LARGE], (True, True): [LARGE, LARGE, LARGE]})
     previous = predictor.predict(embedding, text="left lung")
     result = predictor.predict(embedding, text="left lung", points=[(80, 145)], labels=[0], previous=previous)
-    assert decoder.asked[1:] == [("labels", "masks", "points", "text"), ("labels", "points", "text")]
-    assert not result.mask[145, 80] and result.missed == ()
-
-
-def test_a_text_that_holds_out_against_a_click_is_left_out(predictor, embedding, scripted):
-    decoder = scripted({(True, False): NOTHING, (False, False): [SMALL, *NOTHING[:2]]})
-    result = predictor.predict(embedding, text="left lung", points=[(80, 80)], labels=[1])
-    assert decoder.asked == [("labels", "points", "text"), ("labels", "points")]
-    assert result.mask[80, 80] and result.text == "left lung" and result.structure.name == "left lung"
+    assert decoder.asked[1:] == [("labels", "masks", "points", "text")]
+    assert result.missed == (0,)
 
 
 def test_clicks_that_no_candidate_satisfies_are_told_and_not_painted(predictor, embedding, scripted):

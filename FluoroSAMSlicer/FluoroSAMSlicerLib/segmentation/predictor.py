@@ -130,10 +130,9 @@ class Predictor:
         the prediction to correct: its low-resolution logits become the mask prompt.
 
         Of the three candidates the best-scoring one that satisfies every click is the answer: positive
-        clicks inside the mask, negative ones outside. If none does, the model is asked again without the
-        mask prompt and then without the text, since either can hold a mask against the clicks. If a click is
-        still unsatisfied, the candidate that satisfies most clicks (among those, the newest click; among
-        those, the best score) is the answer and ``Prediction.missed`` names the rest. Masks are never edited.
+        clicks inside the mask, negative ones outside. If none does, the candidate that satisfies most clicks
+        (among those, the newest click; among those, the best score) is the answer and ``Prediction.missed``
+        names the rest. Masks are never edited.
 
         Raises :class:`PromptError` for prompts that cannot be used, :class:`~..anatomy.AmbiguousName` with
         its candidates, :class:`~..anatomy.UnknownName` with the nearest names, and
@@ -164,22 +163,15 @@ class Predictor:
         self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, mask: Tensor | None
     ) -> tuple[Candidates, int, Tensor]:
         """The candidates, the index of the chosen one, and which clicks (N,) it satisfies."""
-        ways = [(phrase, mask)]
-        if mask is not None:
-            ways.append((phrase, None))
-        if phrase is not None:
-            ways.append((None, None))
-        best = None
-        for way in ways if prompt.points else ways[:1]:
-            candidates = self._decode(embedding, prompt, *way)
-            for index, honoured in enumerate(candidates.honours(prompt)):
-                newest = bool(honoured[-1:].all())
-                rank = int(honoured.sum()), newest, candidates.scores[index]
-                if best is None or rank > best[0]:
-                    best = rank, (candidates, index, honoured)
-            if bool(best[1][2].all()):
-                break
-        return best[1]
+        candidates = self._decode(embedding, prompt, phrase, mask)
+        honoured = candidates.honours(prompt)
+
+        def rank(index: int) -> tuple[int, bool, float]:
+            kept = honoured[index]
+            return int(kept.sum()), bool(kept[-1:].all()), candidates.scores[index]
+
+        chosen = max(range(len(honoured)), key=rank)
+        return candidates, chosen, honoured[chosen]
 
     def _encode(self, values: Tensor) -> Tensor:
         kind = self.half
