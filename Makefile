@@ -15,8 +15,8 @@ SAMPLE := FluoroSAMSlicer/Resources/SampleData/chest_drr.dcm
 
 demo: .venv-demo/installed
 	.venv-demo/$(BIN)/fluorosam segment $(SAMPLE) \
-	    --text "left lung, right lung, heart" --text "spine" \
-	    --point "heart:505,450,+" --point "heart:210,560,-" \
+	    --text "left lung, right lung" --text "spine" \
+	    --point "left lung:600,640,-" \
 	    --overlay --json --output demo-output
 
 test: .venv-test/installed

@@ -66,7 +66,8 @@ def start(tmp_path):
         command = [sys.executable, "-m", "FluoroSAMSlicerLib", *map(str, arguments)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         # A shell's background job ignores Ctrl-C, and would hand that down.
-        settings.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        if os.name == "posix":
+            settings.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         return subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, **pipes, **settings)
 
     return popen

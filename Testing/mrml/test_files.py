@@ -323,6 +323,27 @@ def test_damaged_or_foreign_content_is_refused(scene, film, segments, tmp_path):
             pytest.fail(name)
 
 
+@pytest.mark.parametrize(
+    "line, edited",
+    [
+        (b"dimension: 4", b"dimension: 3"),
+        (b"space: left-posterior-superior", b"space: somewhere"),
+        (b"kinds: list domain domain domain", b"kinds: domain domain domain domain"),
+        (b"space origin: (0,0,0)", b"space origin: (0,0"),
+        (b"ExtentOffset:=0 0 0", b"ExtentOffset:=99999999999 0 0"),
+        (b"space directions: none", b"space directions: none (0,0,0) (0,0,0) (0,0,0)\n# was:"),
+    ],
+)
+def test_an_edited_header_ends_no_process(scene, film, segments, tmp_path, line, edited):
+    """Slicer's storage node itself aborts the program on each of these."""
+    path = write_segmentation(tmp_path / "m.seg.nrrd", film, segments)
+    content = path.read_bytes()
+    assert content.count(line) == 1
+    path.write_bytes(content.replace(line, edited))
+    with pytest.raises(SegmentationFileError, match="damaged"):
+        load_segmentation(scene, path)
+
+
 def test_an_image_under_a_segmentations_name_is_refused(scene, tmp_path):
     path = tmp_path / "m.seg.nrrd"
     sitk.WriteImage(sitk.GetImageFromArray(np.full((1, 9, 9), 0.5, np.float32)), str(path))

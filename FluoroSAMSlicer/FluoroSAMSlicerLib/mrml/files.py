@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from .errors import SegmentationFileError
 from .library import quiet_vtk, scene_library
-from .nrrd import holds_labels, is_complete
+from .nrrd import has_sound_header, holds_labels, is_complete
 from .segments import segmentation_node, set_segment
 from .volumes import volume_node
 
@@ -98,11 +98,12 @@ def load_segmentation(scene, path: str | os.PathLike, volume_node=None):
     try:
         with quiet_vtk():
             # Slicer reads an image of fractions as a segmentation without segments.
-            loaded = is_complete(source) and holds_labels(source) and storage.ReadData(node)
+            whole = is_complete(source) and holds_labels(source) and has_sound_header(source)
+            loaded = whole and storage.ReadData(node)
     except OSError as error:
         raise SegmentationFileError(f"{source}: cannot be read: {error.strerror or error}.") from error
     if not loaded:
-        raise SegmentationFileError(f"{source}: this is no segmentation file, or it is cut off.")
+        raise SegmentationFileError(f"{source}: this is no segmentation file, or it is damaged or cut off.")
     node.SetName(source.name.removesuffix(SUFFIX))
     node = scene.AddNode(node)
     node.CreateDefaultDisplayNodes()

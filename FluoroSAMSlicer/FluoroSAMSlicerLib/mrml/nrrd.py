@@ -1,17 +1,22 @@
-"""Whether an NRRD file is whole, found out without handing it to ITK.
+"""Whether an NRRD file is whole and sound, found out before Slicer's storage node opens it.
 
-ITK's NRRD reader ends the process on a truncated file, and its writer does not notice a disk that
-fills up. Format: https://teem.sourceforge.net/nrrd/format.html
+The storage node lets ITK's exceptions end the process, on a truncated file as on an edited header, and
+does not notice a disk that fills up while it writes. Format: https://teem.sourceforge.net/nrrd/format.html
 """
 
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 BLOCK = 1 << 20
+LARGEST_OFFSET = 1_000_000
+"""Pixels; Slicer adds an extent offset to the image size in 32 bits and crashes where that overflows."""
 TYPE_BYTES = {
     **dict.fromkeys(("signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"), 1),
     **dict.fromkeys(("short", "int16", "int16_t", "ushort", "unsigned short", "uint16", "uint16_t"), 2),
@@ -47,6 +52,34 @@ def holds_labels(path: Path) -> bool:
     """Whether the header of an NRRD file declares whole numbers, as every labelmap has."""
     with path.open("rb") as file:
         return _header(file).get("type") not in ("float", "double", None)
+
+
+def has_sound_header(path: Path) -> bool:
+    """Whether ITK can place the image in space, and Slicer the segments in the image."""
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("NrrdImageIO")
+    reader.SetFileName(str(path))
+    try:
+        # The reader that Slicer uses, from where its exceptions can be caught.
+        reader.ReadImageInformation()
+    except RuntimeError:
+        return False
+    dimension = reader.GetDimension()
+    if dimension > 3 or math.prod(reader.GetSize()) == 0 or not _spans_space(reader, dimension):
+        return False
+    key = "Segmentation_ReferenceImageExtentOffset"
+    if key not in reader.GetMetaDataKeys():
+        return True
+    numbers = re.findall(r"-?\d+", reader.GetMetaData(key))
+    return all(abs(int(number)) <= LARGEST_OFFSET for number in numbers)
+
+
+def _spans_space(reader, dimension: int) -> bool:
+    """Whether the axes have lengths and no two are parallel; ITK's image cannot be made otherwise."""
+    axes = np.array(reader.GetDirection()).reshape(dimension, dimension) * reader.GetSpacing()
+    return bool(np.isfinite(axes).all() and abs(np.linalg.det(axes)) > 0)
 
 
 def _header(file: BinaryIO) -> dict[str, str]:
