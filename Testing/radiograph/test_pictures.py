@@ -31,6 +31,14 @@ def test_every_real_chest_radiograph_reads_with_lungs_darker_than_the_rest(share
     assert np.mean(darker) > 0.95
 
 
+def test_every_unlabelled_chest_radiograph_reads(shared_data):
+    for path in sorted(shared_data("xray/cxr_hannover/unlabelled").glob("*.png")):
+        radiograph = read_radiograph(path)
+        with Image.open(path) as picture:
+            assert np.allclose(radiograph.pixels, np.asarray(picture, np.float32) / 255, atol=1e-6)
+        assert radiograph.frame_count == 1 and radiograph.spacing_source == "unknown"
+
+
 def test_radiograph_from_an_encyclopedia_reads(shared_data):
     radiograph = read_radiograph(shared_data("xray/cxr_generalblockchain/images/ARDSSevere.png"))
     assert radiograph.size == (631, 790) and np.ptp(radiograph.pixels) > 0.9
@@ -46,17 +54,49 @@ def test_grey_values_survive_every_mode(tmp_path, mode, ending):
     assert np.allclose(radiograph.pixels, GREY / 255, atol=0.005)
 
 
+SIXTEEN = (np.arange(1200, dtype=np.uint16) * 54).reshape(30, 40)
+
+
 @pytest.mark.parametrize("ending", ["png", "tif"])
-def test_sixteen_bits_are_kept(tmp_path, ending):
-    values = (np.arange(1200, dtype=np.uint16) * 54).reshape(30, 40)
+@pytest.mark.parametrize("top", [1023, 4095, 16383, 65535])
+def test_ten_to_sixteen_bits_in_sixteen_are_kept_over_their_own_range(tmp_path, ending, top):
+    values = np.linspace(0, top, 1200).astype(np.uint16).reshape(30, 40)
     Image.fromarray(values).save(tmp_path / f"a.{ending}")
-    assert np.allclose(read_radiograph(tmp_path / f"a.{ending}").pixels, values / 65535, atol=1e-4)
+    radiograph = read_radiograph(tmp_path / f"a.{ending}")
+    assert np.allclose(radiograph.pixels, values / top, atol=1e-5)
+    assert radiograph.stored_range == (0, top) and radiograph.spacing is None
 
 
-def test_twelve_bits_in_sixteen_use_their_own_range(tmp_path):
-    values = np.linspace(0, 4000, 1200).astype(np.uint16).reshape(30, 40)
-    Image.fromarray(values).save(tmp_path / "a.png")
-    assert read_radiograph(tmp_path / "a.png").pixels.max() == 1
+@pytest.mark.parametrize("ending", ["png", "tif"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_sixteen_bit_colour_keeps_sixteen_bits(tmp_path, ending, channels):
+    colour = sitk.GetImageFromArray(np.dstack([SIXTEEN] * channels), isVector=True)
+    colour.SetSpacing((0.2, 0.2))
+    sitk.WriteImage(colour, str(tmp_path / f"a.{ending}"))
+    radiograph = read_radiograph(tmp_path / f"a.{ending}")
+    assert np.allclose(radiograph.pixels, SIXTEEN / SIXTEEN.max(), atol=1e-5) and radiograph.spacing is None
+
+
+def test_tiff_with_white_as_zero_is_shown_as_viewers_show_it(tmp_path):
+    Image.fromarray(SIXTEEN).save(tmp_path / "a.tif", tiffinfo={262: 0})
+    assert np.allclose(read_radiograph(tmp_path / "a.tif").pixels, 1 - SIXTEEN / SIXTEEN.max(), atol=1e-5)
+
+
+def test_pages_of_a_tiff_are_frames(tmp_path):
+    turned = Image.fromarray(SIXTEEN[::-1].copy())
+    Image.fromarray(SIXTEEN).save(tmp_path / "a.tif", save_all=True, append_images=[turned])
+    first, second = (read_radiograph(tmp_path / "a.tif", frame=n) for n in (0, 1))
+    assert second.frame_count == 2 and np.array_equal(first.pixels, second.pixels[::-1])
+    with pytest.raises(RadiographError, match="2 frames, numbers 0 to 1"):
+        read_radiograph(tmp_path / "a.tif", frame=2)
+
+
+def test_a_turn_for_viewers_is_noted_and_not_applied(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(GREY).save(tmp_path / "a.jpg", exif=exif)
+    radiograph = read_radiograph(tmp_path / "a.jpg")
+    assert radiograph.size == GREY.shape and "turn" in radiograph.notes[0]
 
 
 def test_jpeg_and_inversion(tmp_path):
@@ -75,6 +115,42 @@ def test_one_slice_volumes_read_with_their_spacing(tmp_path, ending):
     assert radiograph.size == (30, 40) and radiograph.spacing == pytest.approx((0.2, 0.3))
     assert radiograph.spacing_source == "file header" and radiograph.stored_range == (-300, 899)
     assert np.allclose(radiograph.pixels.ravel(), np.arange(1200) / 1199, atol=1e-5)
+
+
+def test_slice_along_another_axis_has_that_planes_spacing(tmp_path):
+    image = sitk.GetImageFromArray(SIXTEEN.reshape(30, 40, 1))
+    image.SetSpacing((5, 0.2, 0.3))
+    sitk.WriteImage(image, str(tmp_path / "a.nrrd"))
+    radiograph = read_radiograph(tmp_path / "a.nrrd")
+    assert radiograph.size == (30, 40) and radiograph.spacing == pytest.approx((0.2, 0.3))
+
+
+def test_flat_nrrd_of_two_dimensions_without_spacing(tmp_path):
+    header = b"NRRD0004\ntype: ushort\ndimension: 2\nsizes: 40 30\nencoding: raw\nendian: little\n\n"
+    (tmp_path / "a.nrrd").write_bytes(header + SIXTEEN.tobytes())
+    radiograph = read_radiograph(tmp_path / "a.nrrd")
+    assert radiograph.spacing is None and radiograph.spacing_source == "unknown"
+    assert np.allclose(radiograph.pixels, SIXTEEN / SIXTEEN.max(), atol=1e-5)
+
+
+@pytest.mark.parametrize("ending", ["nrrd", "mha", "nii", "nii.gz", "tif", "jpg", "bmp"])
+def test_three_quarters_of_a_file_are_refused(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    noise = np.random.default_rng(0).integers(0, 255, (90, 120), np.uint8)
+    sitk.WriteImage(sitk.GetImageFromArray(noise), str(path))
+    assert read_radiograph(path).size == (90, 120)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    with pytest.raises(RadiographError, match=rf"a\.{ending}: is truncated"):
+        read_radiograph(path)
+
+
+def test_declared_size_is_refused_before_it_is_allocated(tmp_path):
+    header = (
+        b"NRRD0004\ntype: ushort\ndimension: 2\nsizes: 90000 90000\nencoding: gzip\nendian: little\n\n1234"
+    )
+    (tmp_path / "a.nrrd").write_bytes(header)
+    with pytest.raises(RadiographError, match="90000 x 90000"):
+        read_radiograph(tmp_path / "a.nrrd")
 
 
 def test_volume_of_many_slices_is_refused_with_a_hint(tmp_path, shared_data):
@@ -122,6 +198,20 @@ def test_absent_file_and_folder_are_refused(tmp_path):
         read_radiograph(tmp_path / "absent.dcm")
     with pytest.raises(RadiographError, match="folder"):
         read_radiograph(tmp_path)
+    with pytest.raises(RadiographError, match="no file name"):
+        read_radiograph("a\0b.png")
+
+
+def test_file_without_permission_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    Image.fromarray(GREY).save(path)
+
+    def denied(self, *_, **__):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(type(path), "open", denied)
+    with pytest.raises(RadiographError, match=r"a\.png: cannot be opened \(Permission denied\)"):
+        read_radiograph(path)
 
 
 def test_the_room_opens_without_torch():

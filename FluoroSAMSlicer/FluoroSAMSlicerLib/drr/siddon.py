@@ -25,6 +25,7 @@ def _march_tiles(
     A ray runs from the source to its pixel; its parameter t is world millimetres, which the 3x3
     ``mm_per_index`` (index step to world step) supplies for anisotropic and oblique grids alike.
     ``slots`` maps a label value to its plane of ``label_path``, -1 for values that are not wanted.
+    Indices are cast to unsigned where they are used, which spares numba's test for negative ones.
     """
     height, width = line_integral.shape
     tiles_across = (width + 15) // 16
@@ -88,6 +89,9 @@ def _march_tiles(
                     end = min(end, far)
                 elif source[2] < 0.0 or source[2] >= size_k:
                     missed = True
+                # Far more than the rounding of the sums below, far less than any result shows: the ray stops
+                # before the plane it leaves through, so that no step can lead out of the volume.
+                end -= 1e-11 * length
                 if missed or not t < end:
                     continue
 
@@ -96,33 +100,20 @@ def _march_tiles(
                 j = min(max(int(np.floor(source[1] + dy * t)), 0), size_j - 1)
                 k = min(max(int(np.floor(source[2] + dz * t)), 0), size_k - 1)
                 step_i, step_j, step_k = 1, 1, 1
-                left_i, left_j, left_k = size_i - i, size_j - j, size_k - k
                 next_i, next_j, next_k = np.inf, np.inf, np.inf
                 gap_i, gap_j, gap_k = np.inf, np.inf, np.inf
                 if dx < 0.0:
                     step_i = -1
-                    if entry == 0:
-                        i = size_i - 1
-                    left_i = i + 1
-                elif entry == 0:
-                    i = 0
-                    left_i = size_i
                 if dy < 0.0:
                     step_j = -1
-                    if entry == 1:
-                        j = size_j - 1
-                    left_j = j + 1
-                elif entry == 1:
-                    j = 0
-                    left_j = size_j
                 if dz < 0.0:
                     step_k = -1
-                    if entry == 2:
-                        k = size_k - 1
-                    left_k = k + 1
+                if entry == 0:
+                    i = 0 if step_i > 0 else size_i - 1
+                elif entry == 1:
+                    j = 0 if step_j > 0 else size_j - 1
                 elif entry == 2:
-                    k = 0
-                    left_k = size_k
+                    k = 0 if step_k > 0 else size_k - 1
                 if abs(dx) > 1e-12:
                     gap_i = abs(1.0 / dx)
                     next_i = (i + (step_i > 0) - source[0]) / dx
@@ -145,48 +136,40 @@ def _march_tiles(
                 if with_labels:
                     run_label = int(labels[at])
                 while True:
-                    here = at
+                    here = np.uint64(at)
                     if next_i < next_j:
                         if next_i < next_k:
                             crossing = next_i
                             next_i += gap_i
                             at += step_i
-                            left_i -= 1
-                            left = left_i
                         else:
                             crossing = next_k
                             next_k += gap_k
                             at += step_k
-                            left_k -= 1
-                            left = left_k
                     elif next_j < next_k:
                         crossing = next_j
                         next_j += gap_j
                         at += step_j
-                        left_j -= 1
-                        left = left_j
                     else:
                         crossing = next_k
                         next_k += gap_k
                         at += step_k
-                        left_k -= 1
-                        left = left_k
-                    last = left == 0 or crossing >= end
-                    if crossing > end:
+                    last = crossing >= end
+                    if last:
                         crossing = end
                     if with_image:
                         number = int(hu[here])
                         total += (crossing - t) * max(number + 1000, 0)
                         if with_materials:
-                            number -= lowest_hu
-                            soft += (crossing - t) * densities[number, 0]
-                            bone += (crossing - t) * densities[number, 1]
-                            metal += (crossing - t) * densities[number, 2]
+                            line = np.uint64(number - lowest_hu)
+                            soft += (crossing - t) * densities[line, 0]
+                            bone += (crossing - t) * densities[line, 1]
+                            metal += (crossing - t) * densities[line, 2]
                     t = crossing
                     if last:
                         break
                     if with_labels:
-                        label = int(labels[at])
+                        label = int(labels[np.uint64(at)])
                         if label != run_label:
                             slot = slots[run_label]
                             if slot >= 0:
@@ -215,7 +198,7 @@ def march():
             compiled = numba.njit(nogil=True, error_model="numpy", **options)(_march_tiles)
             _compile(compiled)
             return compiled
-        except (OSError, RuntimeError):
+        except Exception:  # a cache that is unwritable, full or damaged fails in many ways
             if not options:
                 raise
 

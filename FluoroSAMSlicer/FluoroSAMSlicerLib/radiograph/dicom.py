@@ -1,4 +1,4 @@
-"""DICOM X-ray images: values, window, polarity, spacing and frames by their attributes."""
+"""DICOM X-ray images: which frame, which attributes, and what is no radiograph."""
 
 from __future__ import annotations
 
@@ -7,27 +7,32 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
+from pydicom.pixels import apply_modality_lut
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from .image import Radiograph, RadiographError, luminance, normalised, refuse_frame, refuse_size
+from .decoding import stored_values, transfer_syntax
+from .display import displayed
+from .image import Radiograph, RadiographError, cause, luminance, normalised, refuse_frame, refuse_size
 from .polarity import shows_bone_dark
 
-SECTIONAL = {"CT", "MR", "PT", "NM", "US", "OCT"}
-SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
-CLIPPED = 0.1
-"""Share of the image that a window may clip at one end before it is taken for a detail window and left out."""
-DECODERS = {
-    "1.2.840.10008.1.2.4.50": "Pillow or python-gdcm",
-    "1.2.840.10008.1.2.4.51": "python-gdcm",
-    "1.2.840.10008.1.2.4.57": "python-gdcm",
-    "1.2.840.10008.1.2.4.70": "python-gdcm",
-    "1.2.840.10008.1.2.4.80": "pyjpegls or python-gdcm",
-    "1.2.840.10008.1.2.4.81": "pyjpegls or python-gdcm",
-    "1.2.840.10008.1.2.4.90": "pylibjpeg and pylibjpeg-openjpeg",
-    "1.2.840.10008.1.2.4.91": "pylibjpeg and pylibjpeg-openjpeg",
+SECTIONAL = {"CT", "MR", "PT", "NM", "IVOCT", "OCT", "OPT"}
+NOT_XRAY = {
+    *{"US", "IVUS", "ES", "GM", "SM", "OP", "XC", "DMS", "TG"},
+    *{"SEG", "SR", "PR", "KO", "DOC", "ECG", "REG", "RTDOSE", "RTPLAN", "RTSTRUCT"},
 }
-"""Package that decodes a transfer syntax (UIDs of PS3.6 table A-1)."""
+"""Modalities (PS3.3 C.7.3.1.1.1) that are refused; unknown ones pass, for "DR" and "XR" stand in real files."""
+RECONSTRUCTIONS = {
+    "1.2.840.10008.5.1.4.1.1.13.1.1": "X-ray 3D angiography",
+    "1.2.840.10008.5.1.4.1.1.13.1.2": "X-ray 3D craniofacial",
+}
+SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+FRAME_GROUPS = (
+    "PixelMeasuresSequence",
+    "FrameVOILUTSequence",
+    "PixelValueTransformationSequence",
+    "FramePixelDataPropertiesSequence",
+)
+"""Functional groups of enhanced images (PS3.3 C.7.6.16.2, C.8.19.6) that say what older images say at the top."""
 
 
 def looks_like_dicom(path: Path) -> bool:
@@ -42,33 +47,40 @@ def looks_like_dicom(path: Path) -> bool:
 def read_dicom(path: Path, frame: int, invert: bool | None) -> Radiograph:
     """One frame of a projection X-ray image; see :func:`read_radiograph`.
 
-    Values go through the modality LUT or rescale, then the VOI LUT or the first window (PS3.3 C.11.1, C.11.2),
-    unless that window clips more than a tenth of the image at one end: then the image's own range is kept, for
-    the model sets its own windows and cannot bring back what was cut.
+    Stored values go through the modality LUT or rescale, then through the VOI LUT or window that is fit for it
+    (:func:`displayed`), and are turned over where they have bone dark (:func:`shows_bone_dark`). Pixels with
+    the padding value (PS3.3 C.7.5.1.1.2) become 0.
     """
-    try:
-        dataset = pydicom.dcmread(path, force=True, defer_size="1 MB")
-    except (InvalidDicomError, OSError, ValueError, AttributeError, KeyError, EOFError) as error:
-        raise RadiographError(f"{path}: is truncated or damaged DICOM ({error})") from error
+    dataset = _parsed(path)
     count = _refuse(path, dataset, frame)
-    stored = _stored(path, dataset, frame)
+    header = _frame_header(dataset, frame)
+    stored = stored_values(path, dataset, frame)
     notes: list[str] = []
+    padding = None
     if stored.ndim == 3:
-        values, window = luminance(stored), (0.0, float(2 ** int(dataset.get("BitsStored", 8)) - 1))
+        top = float(np.iinfo(stored.dtype).max)
+        if dataset.PhotometricInterpretation != "PALETTE COLOR":
+            top = float(2 ** int(dataset.get("BitsStored", 8)) - 1)
+        pixels, rising = normalised(luminance(stored), 0.0, top), True
         notes.append("colour turned to luminance")
     else:
-        values = np.asarray(apply_modality_lut(stored, dataset), np.float32)
-        values, window = _windowed(dataset, values, notes)
-    if not np.isfinite(values).all():
-        raise RadiographError(f"{path}: holds values that are no numbers (NaN or infinity)")
-    pixels = normalised(values, *window)
-    dark, reason = shows_bone_dark(dataset, pixels)
-    if invert is not None:
-        dark, reason = invert != (dataset.get("PhotometricInterpretation") == "MONOCHROME1"), "as asked"
+        values = np.asarray(apply_modality_lut(stored, header), np.float32)
+        if not np.isfinite(values).all():
+            raise RadiographError(f"{path}: holds values that are no numbers (NaN or infinity)")
+        if np.ptp(values) == 0:  # a rescale slope of 0 stands in real files
+            values = stored.astype(np.float32)
+        padding = _padding(header, stored)
+        image = ~padding if padding is not None else np.ones(stored.shape, bool)
+        pixels = displayed(header, values, image, notes)
+        rising = pixels[image][stored[image].argmin()] <= pixels[image][stored[image].argmax()]
+    dark, reason = shows_bone_dark(header, pixels, rising, invert)
     if dark:
         np.subtract(1, pixels, out=pixels)
     notes.append(f"{'inverted' if dark else 'kept'}: {reason}")
-    spacing, source = _spacing(dataset)
+    if padding is not None:
+        pixels[padding] = 0
+        notes.insert(0, f"{padding.mean():.0%} of the image is padding, set to 0")
+    spacing, source = _spacing(header)
     return Radiograph(
         pixels=pixels,
         spacing=spacing,
@@ -82,119 +94,92 @@ def read_dicom(path: Path, frame: int, invert: bool | None) -> Radiograph:
     )
 
 
+def _parsed(path: Path) -> Dataset:
+    try:
+        dataset = pydicom.dcmread(path, force=True, defer_size="1 MB")
+        if "Rows" not in dataset and "Rows" in pydicom.dcmread(path, force=True, stop_before_pixels=True):
+            raise RadiographError(f"{path}: is truncated, its pixel data end before their time")
+    except RadiographError:
+        raise
+    except Exception as error:
+        raise RadiographError(f"{path}: is truncated or damaged DICOM ({cause(error)})") from error
+    return dataset
+
+
 def _refuse(path: Path, dataset: Dataset, frame: int) -> int:
     """Refuse what is no projection image or cannot be as large as it says; returns the number of frames."""
+    modality = dataset.get("Modality")
+    if modality in NOT_XRAY:
+        raise RadiographError(f"{path}: is DICOM of modality {modality}, not an X-ray image")
     if "Rows" not in dataset or "Columns" not in dataset:
         raise RadiographError(f"{path}: is DICOM without an image (no Rows and Columns)")
-    if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & {e.keyword for e in dataset}:
+    if not any(keyword in dataset for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         raise RadiographError(f"{path}: is truncated, its pixel data are missing")
     width, height = int(dataset.Columns), int(dataset.Rows)
     refuse_size(path, width, height)
     count = int(dataset.get("NumberOfFrames") or 1)
-    modality = dataset.get("Modality")
-    if modality in SECTIONAL:
+    localizer = count == 1 and "LOCALIZER" in (dataset.get("ImageType") or ())
+    reconstruction = RECONSTRUCTIONS.get(str(dataset.get("SOPClassUID")))
+    if reconstruction or (modality in SECTIONAL and not localizer):
         what = f"a volume of {count} slices" if count > 1 else f"a slice of a {modality} study"
         raise RadiographError(
-            f"{path}: is {what} ({modality}), not a projection X-ray image;"
+            f"{path}: is {what} ({reconstruction or modality}), not a projection X-ray image;"
             " render X-ray images of a CT with the DRR tools"
         )
     refuse_frame(path, frame, count)
-    syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
-    if syntax is None or not syntax.is_compressed:
-        bits = int(dataset.get("BitsAllocated", 16))
-        needed = width * height * int(dataset.get("SamplesPerPixel", 1)) * bits // 8 * count
-        if path.stat().st_size < needed:
-            raise RadiographError(
-                f"{path}: declares {width} x {height} x {count} pixels ({needed:,} bytes), but the file has only"
-                f" {path.stat().st_size:,}; it is truncated or damaged"
-            )
+    syntax = transfer_syntax(dataset)
+    if not syntax.is_compressed and syntax != DeflatedExplicitVRLittleEndian:
+        _refuse_short(path, dataset, width * height * count, f"{width} x {height} x {count} pixels")
     return count
 
 
-def _stored(path: Path, dataset: Dataset, frame: int) -> np.ndarray:
-    """Stored values of one frame, (H, W) or (H, W, 3) in RGB."""
-    syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
-    if syntax is None:
-        dataset.file_meta = getattr(dataset, "file_meta", None) or pydicom.dataset.FileMetaDataset()
-        syntax = dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
-    try:
-        return pixel_array(dataset, index=frame)
-    except Exception as error:
-        if syntax.is_compressed:
-            decoded = _decoded_by_itk(path, dataset, frame)
-            if decoded is not None:
-                return decoded
-        message = " ".join(str(error).split())
-        if "missing" in message and "dependencies" in message:
-            package = DECODERS.get(str(syntax), "a pydicom decoder")
-            raise RadiographError(
-                f"{path}: no decoder for {syntax.name} is installed; install {package} with pip"
-            ) from error
+def _refuse_short(path: Path, dataset: Dataset, pixels: int, declared: str) -> None:
+    """Refuse uncompressed pixel data that the file is too small to hold."""
+    samples = int(dataset.get("SamplesPerPixel", 1))
+    if dataset.get("PhotometricInterpretation") == "YBR_FULL_422":
+        samples = 2
+    needed = pixels * samples * int(dataset.get("BitsAllocated", 16)) // 8
+    size = path.stat().st_size
+    if size < needed:
         raise RadiographError(
-            f"{path}: its pixels cannot be decoded ({syntax.name}: {message[:200]})"
-        ) from error
-
-
-def _decoded_by_itk(path: Path, dataset: Dataset, frame: int) -> np.ndarray | None:
-    """Stored values by SimpleITK's GDCM, which knows 12-bit JPEG; None where it cannot either.
-
-    ITK's reader applies the rescale and turns MONOCHROME1 over its bits; both are undone here.
-    """
-    import SimpleITK as sitk
-
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
-    try:
-        image = reader.Execute()
-    except RuntimeError:
-        return None
-    values = sitk.GetArrayFromImage(image)
-    if image.GetDimension() == 3:
-        values = values[frame]
-    if values.shape[:2] != (int(dataset.Rows), int(dataset.Columns)):
-        return None
-    if values.ndim == 2:
-        slope, intercept = (
-            float(dataset.get("RescaleSlope") or 1),
-            float(dataset.get("RescaleIntercept") or 0),
+            f"{path}: declares {declared} ({needed:,} bytes), but the file has only {size:,};"
+            " it is truncated or damaged"
         )
-        values = np.rint((values - intercept) / slope).astype(np.int32)
-        if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
-            values = (1 << int(dataset.BitsStored)) - 1 - values
-    return values
 
 
-def _windowed(
-    dataset: Dataset, values: np.ndarray, notes: list[str]
-) -> tuple[np.ndarray, tuple[float, float]]:
-    """Values and the range to show, after the VOI LUT or the window if they are fit for it."""
-    low, high = float(values.min()), float(values.max())
-    if dataset.get("VOILUTSequence"):
-        notes.append("VOI LUT applied")
-        shown = np.asarray(apply_voi_lut(values.astype(np.int32), dataset, prefer_lut=True), np.float32)
-        return shown, (float(shown.min()), float(shown.max()))
-    try:
-        centre, width = (
-            np.atleast_1d(np.asarray(dataset[k].value, float))[0] for k in ("WindowCenter", "WindowWidth")
-        )
-    except (KeyError, TypeError, ValueError, IndexError):
-        notes.append("no window: full range")
-        return values, (low, high)
-    bottom, top = centre - width / 2, centre + width / 2
-    clipped = max(np.mean(values < bottom), np.mean(values > top))
-    if width < 1 or clipped > CLIPPED:
-        notes.append(f"window {centre:g}/{width:g} clips {clipped:.0%} of the image: full range kept")
-        return values, (low, high)
-    notes.append(f"window {centre:g}/{width:g}")
-    return values, (max(bottom, low), min(top, high))
+def _frame_header(dataset: Dataset, frame: int) -> Dataset:
+    """The attributes that hold for a frame, with those of its functional groups lifted to the top."""
+    shared = dataset.get("SharedFunctionalGroupsSequence") or []
+    own = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    groups = [*shared[:1], *own[frame : frame + 1]]
+    if not groups:
+        return dataset
+    header = Dataset()
+    for element in dataset:
+        if element.keyword not in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"):
+            header.add(element)
+    for group in groups:
+        for keyword in FRAME_GROUPS:
+            for item in (group.get(keyword) or [])[:1]:
+                header.update(item)
+    return header
 
 
-def _spacing(dataset: Dataset) -> tuple[tuple[float, float] | None, str]:
+def _padding(header: Dataset, stored: np.ndarray) -> np.ndarray | None:
+    """Where the frame (H, W) holds the padding value or range; None where it holds none, or nothing else."""
+    first = header.get("PixelPaddingValue")
+    if not isinstance(first, int):
+        return None
+    last = header.get("PixelPaddingRangeLimit", first)
+    padding = (stored >= min(first, last)) & (stored <= max(first, last))
+    return padding if padding.any() and not padding.all() else None
+
+
+def _spacing(header: Dataset) -> tuple[tuple[float, float] | None, str]:
     """(x, y) mm a pixel and the attribute that states it; DICOM lists the row spacing (y) first."""
     for keyword in SPACINGS:
         try:
-            y, x = (float(value) for value in dataset[keyword].value)
+            y, x = (float(value) for value in header[keyword].value)
         except (KeyError, TypeError, ValueError):
             continue
         if np.isfinite([x, y]).all() and x > 0 and y > 0:

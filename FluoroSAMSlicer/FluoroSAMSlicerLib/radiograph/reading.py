@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from pathlib import Path
 
-from .image import Radiograph, RadiographError
+from .image import Radiograph, RadiographError, cause
 
 PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM", b"GIF8")
 VOLUMES = (".nrrd", ".nhdr", ".mha", ".mhd", ".nii", ".nii.gz", ".hdr", ".img")
@@ -17,7 +18,7 @@ def read_radiograph(path: Path | str, frame: int = 0, invert: bool | None = None
 
     ``frame`` counts from 0. The result has bone bright; where a file does not say which way round it is, a
     displayed picture is believed to show bone bright, and ``invert`` True or False overrules: with it the
-    displayed picture is inverted or left as it is.
+    displayed picture is inverted or left as it is. ``Radiograph.notes`` says what was decided.
 
     Raises :class:`RadiographError`, one line with the file and the cause, for what is no single X-ray image.
     """
@@ -25,16 +26,26 @@ def read_radiograph(path: Path | str, frame: int = 0, invert: bool | None = None
     try:
         if path.is_dir():
             raise RadiographError(f"{path}: is a folder; give one image file")
+        if path.exists() and not path.is_file():
+            raise RadiographError(f"{path}: is not a regular file")
         with path.open("rb") as file:
             head = file.read(256)
     except OSError as error:
         raise RadiographError(f"{path}: cannot be opened ({error.strerror or error})") from error
+    except ValueError as error:
+        raise RadiographError(f"{path!r}: is no file name ({error})") from error
     if not head:
         raise RadiographError(f"{path}: the file is empty")
     try:
-        return dataclasses.replace(_read(path, head, frame, invert), path=path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what matters of them is in the error or in the notes
+            return dataclasses.replace(_read(path, head, frame, invert), path=path)
+    except RadiographError:
+        raise
     except MemoryError as error:
         raise RadiographError(f"{path}: there is not enough memory to read it") from error
+    except Exception as error:  # damaged headers fail in as many ways as they have fields
+        raise RadiographError(f"{path}: is damaged and cannot be read ({cause(error)})") from error
 
 
 def _read(path: Path, head: bytes, frame: int, invert: bool | None) -> Radiograph:

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
 
-from .image import Radiograph, RadiographError, luminance, normalised, refuse_frame, refuse_size
+from .image import (
+    Radiograph,
+    RadiographError,
+    cause,
+    luminance,
+    normalised,
+    own_range,
+    refuse_frame,
+    refuse_size,
+)
 
 
 def read_slice(path: Path, frame: int, invert: bool | None) -> Radiograph:
-    """One slice over its own range of values, in the order of its pixels; spacing from the file's header."""
+    """One slice over its own range of values, in the stored order of its pixels; spacing from the file's header.
+
+    A spacing of exactly 1 x 1 mm is what these formats hold for want of one, and counts as unknown.
+    """
+    refuse_frame(path, frame, 1)
+    values, spacing = slice_values(path)
+    low, high = float(values.min()), float(values.max())
+    pixels = normalised(values, *own_range(values))
+    known = spacing != (1.0, 1.0) and np.isfinite(spacing).all() and min(spacing) > 0
+    return Radiograph(
+        1 - pixels if invert else pixels,
+        spacing=spacing if known else None,
+        spacing_source="file header" if known else "unknown",
+        stored_range=(low, high),
+        notes=("inverted as asked",) if invert else (),
+    )
+
+
+def slice_values(path: Path) -> tuple[np.ndarray, tuple[float, float]]:
+    """Grey values (H, W) and (x, y) mm of a file that SimpleITK reads and that holds one slice along any axis."""
     import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()
@@ -18,36 +47,50 @@ def read_slice(path: Path, frame: int, invert: bool | None) -> Radiograph:
     try:
         reader.ReadImageInformation()
         size = reader.GetSize()
-        depth = int(np.prod(size[2:])) if len(size) > 2 else 1
+        plane = [axis for axis, length in enumerate(size) if length > 1][:2]
+        plane = sorted({*plane, *[axis for axis in (0, 1) if axis not in plane][: 2 - len(plane)]})
+        depth = int(np.prod([length for axis, length in enumerate(size) if axis not in plane]))
         if depth > 1:
             raise RadiographError(
-                f"{path}: is a volume of {size[0]} x {size[1]} x {depth}, not one X-ray image;"
+                f"{path}: is a volume of {' x '.join(map(str, size))}, not one X-ray image;"
                 " render X-ray images of a CT with the DRR tools"
             )
-        refuse_size(path, size[0], size[1])
-        refuse_frame(path, frame, 1)
+        width, height = (size[axis] for axis in plane)
+        refuse_size(path, width, height)
+        if reader.GetImageIOFromFileName(str(path)) == "NiftiImageIO":
+            _refuse_short_nifti(path, width * height)
         image = reader.Execute()
     except RuntimeError as error:
-        cause = str(error).strip().splitlines()[-1].removeprefix("ITK ERROR: ")
-        raise RadiographError(
-            f"{path}: is truncated, damaged or of no known kind ({cause[-160:]})"
-        ) from error
-    values = sitk.GetArrayFromImage(image)
+        lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith("Reason:")]
+        last = cause(RuntimeError(lines[-1].removeprefix("ITK ERROR: "))) if lines else "no reason given"
+        raise RadiographError(f"{path}: is truncated, damaged or of no known kind ({last})") from error
     colours = image.GetNumberOfComponentsPerPixel()
-    values = values.reshape(size[1], size[0], colours) if colours > 1 else values.reshape(size[1], size[0])
-    if colours in (3, 4):
-        values = luminance(values)
-    elif colours > 1:
+    values = sitk.GetArrayFromImage(image).reshape(height, width, -1)
+    if colours > 4:
         raise RadiographError(f"{path}: has {colours} components a pixel; a grey or RGB image is needed")
+    values = luminance(values) if colours >= 3 else values[..., 0]
     if not np.isfinite(values).all():
         raise RadiographError(f"{path}: holds values that are no numbers (NaN or infinity)")
-    low, high = float(values.min()), float(values.max())
-    pixels = normalised(values, low, high)
-    spacing = tuple(float(step) for step in image.GetSpacing()[:2])
-    return Radiograph(
-        1 - pixels if invert else pixels,
-        spacing=spacing,
-        spacing_source="file header",
-        stored_range=(low, high),
-        notes=("inverted as asked",) if invert else (),
-    )
+    x, y = (float(image.GetSpacing()[axis]) for axis in plane)
+    return values, (x, y)
+
+
+def _refuse_short_nifti(path: Path, pixels: int) -> None:
+    """Refuse a NIfTI file that ends before its pixels do; ITK fills the rest with zeros and says nothing."""
+    with path.open("rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
+    try:
+        with (gzip.open if zipped else open)(path, "rb") as file:
+            header = file.read(352)
+            order = "little" if header[:4] in (b"\x5c\x01\0\0", b"\x1c\x02\0\0") else "big"
+            second = header[4:7] == b"n+2"
+            bits = int.from_bytes(header[14:16] if second else header[72:74], order)
+            needed = len(header) + pixels * bits // 8
+            length = len(header)
+            while length < needed and (chunk := file.read(1 << 20)):
+                length += len(chunk)
+    except (EOFError, OSError) as error:
+        raise RadiographError(f"{path}: is truncated or damaged ({cause(error)})") from error
+    single = header[344:347] == b"n+1" or second
+    if single and length < needed:
+        raise RadiographError(f"{path}: is truncated, it ends before its {pixels:,} pixels do")
