@@ -105,10 +105,25 @@ def test_every_compression_is_decoded(shared_data, name):
         assert "angiography" in radiograph.notes[-1]
 
 
-def test_flat_panel_images_linear_in_the_beam_are_inverted(shared_data):
-    for name in ("chest_0011", "pelvis_0030", "pelvis_0055"):
-        radiograph = read_radiograph(shared_data(f"nc/xray/fluorosam_examples/{name}.dcm"))
-        assert radiograph.spacing == (0.3, 0.3) and "PixelIntensityRelationshipSign 1" in radiograph.notes[-1]
+@pytest.mark.parametrize(
+    ("name", "spine", "soft"),
+    [
+        # (x0, x1, y0, y1) as shares of the picture
+        ("chest_0011", (0.52, 0.56, 0.3, 0.5), (0.25, 0.4, 0.3, 0.45)),
+        ("pelvis_0030", (0.47, 0.53, 0.1, 0.4), (0.2, 0.35, 0.1, 0.3)),
+        ("pelvis_0055", (0.3, 0.4, 0.3, 0.6), (0.7, 0.9, 0.3, 0.6)),
+    ],
+)
+def test_flat_panel_images_linear_in_the_beam_have_a_bright_spine(shared_data, name, spine, soft):
+    radiograph = read_radiograph(shared_data(f"nc/xray/fluorosam_examples/{name}.dcm"))
+    assert radiograph.spacing == (0.3, 0.3) and "PixelIntensityRelationshipSign 1" in radiograph.notes[-1]
+    height, width = radiograph.size
+
+    def mean(x0, x1, y0, y1):
+        rows, columns = (slice(int(a * n), int(b * n)) for a, b, n in ((y0, y1, height), (x0, x1, width)))
+        return radiograph.pixels[rows, columns].mean()
+
+    assert mean(*spine) > mean(*soft) + 0.15
 
 
 def make_dicom(

@@ -42,6 +42,19 @@ def test_every_unlabelled_chest_radiograph_reads(shared_data):
 def test_radiograph_from_an_encyclopedia_reads(shared_data):
     radiograph = read_radiograph(shared_data("xray/cxr_generalblockchain/images/ARDSSevere.png"))
     assert radiograph.size == (631, 790) and np.ptp(radiograph.pixels) > 0.9
+    assert radiograph.photometric == "RGB" and radiograph.spacing is None
+
+
+def test_every_multi_class_chest_radiograph_has_lungs_darker_than_the_heart(shared_data):
+    folder = shared_data("nc/xray/cxr_generalblockchain")
+    images = sorted((folder / "images").iterdir())
+    assert len(images) == 24
+    for path in images:
+        radiograph = read_radiograph(path)
+        stems = [folder / "masks" / f"{path.stem}_{name}.png" for name in ("left_lung", "right_lung")]
+        lungs = np.any([np.asarray(Image.open(mask)) > 0 for mask in stems if mask.exists()], axis=0)
+        heart = np.asarray(Image.open(folder / "masks" / f"{path.stem}_cardiomediastinum.png")) > 0
+        assert radiograph.pixels[lungs].mean() < radiograph.pixels[heart].mean() - 0.05, path.name
 
 
 @pytest.mark.parametrize("ending", ["png", "tif", "bmp"])

@@ -51,7 +51,6 @@ def _march_tiles(
                 # Clip the ray to the volume, slab by slab.
                 t = 0.0
                 end = length
-                entry = -1
                 missed = False
                 if abs(dx) > 1e-12:
                     inverse = 1.0 / dx
@@ -59,9 +58,7 @@ def _march_tiles(
                     far = (size_i - source[0]) * inverse
                     if near > far:
                         near, far = far, near
-                    if near > t:
-                        t = near
-                        entry = 0
+                    t = max(t, near)
                     end = min(end, far)
                 elif source[0] < 0.0 or source[0] >= size_i:
                     missed = True
@@ -71,9 +68,7 @@ def _march_tiles(
                     far = (size_j - source[1]) * inverse
                     if near > far:
                         near, far = far, near
-                    if near > t:
-                        t = near
-                        entry = 1
+                    t = max(t, near)
                     end = min(end, far)
                 elif source[1] < 0.0 or source[1] >= size_j:
                     missed = True
@@ -83,9 +78,7 @@ def _march_tiles(
                     far = (size_k - source[2]) * inverse
                     if near > far:
                         near, far = far, near
-                    if near > t:
-                        t = near
-                        entry = 2
+                    t = max(t, near)
                     end = min(end, far)
                 elif source[2] < 0.0 or source[2] >= size_k:
                     missed = True
@@ -99,21 +92,11 @@ def _march_tiles(
                 i = min(max(int(np.floor(source[0] + dx * t)), 0), size_i - 1)
                 j = min(max(int(np.floor(source[1] + dy * t)), 0), size_j - 1)
                 k = min(max(int(np.floor(source[2] + dz * t)), 0), size_k - 1)
-                step_i, step_j, step_k = 1, 1, 1
+                step_i = 1 if dx > 0.0 else -1
+                step_j = 1 if dy > 0.0 else -1
+                step_k = 1 if dz > 0.0 else -1
                 next_i, next_j, next_k = np.inf, np.inf, np.inf
                 gap_i, gap_j, gap_k = np.inf, np.inf, np.inf
-                if dx < 0.0:
-                    step_i = -1
-                if dy < 0.0:
-                    step_j = -1
-                if dz < 0.0:
-                    step_k = -1
-                if entry == 0:
-                    i = 0 if step_i > 0 else size_i - 1
-                elif entry == 1:
-                    j = 0 if step_j > 0 else size_j - 1
-                elif entry == 2:
-                    k = 0 if step_k > 0 else size_k - 1
                 if abs(dx) > 1e-12:
                     gap_i = abs(1.0 / dx)
                     next_i = (i + (step_i > 0) - source[0]) / dx
