@@ -6,8 +6,7 @@ when a name that needs them is first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-
+from ..lazy import lazy_name
 from .errors import CheckpointError, ModelError, TokenError
 
 _HOME = {
@@ -35,9 +34,7 @@ __all__ = ["CheckpointError", "ModelError", "TokenError", *_HOME]
 
 
 def __getattr__(name: str):
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    return lazy_name(__name__, _HOME, name)
 
 
 def __dir__() -> list[str]:

@@ -11,9 +11,7 @@ torch is imported when a name that needs it is first used.
 
 from __future__ import annotations
 
-import os
-from importlib import import_module
-
+from ..lazy import lazy_name
 from .errors import DeviceError, ImageError, PromptError, SegmentationError
 from .prompt import Prompt
 
@@ -29,12 +27,7 @@ __all__ = ["DeviceError", "ImageError", "Prompt", "PromptError", "SegmentationEr
 
 
 def __getattr__(name: str):
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # OpenMP reads this when torch loads. Threads that wait spinning make an image take 40 times as long on a
-    # processor that has other work to do; threads that sleep cost nothing measurable on an idle one.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    return lazy_name(__name__, _HOME, name)
 
 
 def __dir__() -> list[str]:
