@@ -97,6 +97,20 @@ def test_a_frame_is_named_in_the_results(run, shared_data, model_folder, tmp_pat
     assert wrong.exit_code == 1 and "no frame 99" in wrong.stderr
 
 
+def test_a_picture_can_be_said_to_be_inverted(run, image, model_folder, tmp_path):
+    picture = np.asarray(Image.open(image).convert("L"))
+    Image.fromarray(255 - picture).save(tmp_path / "dark.png")
+    command = ("--text", "spine", "--model", model_folder, "--output", "out", "--json")
+    assert run("segment", image, *command, "--no-invert").exit_code == 0
+    assert run("segment", "dark.png", *command, "--invert").exit_code == 0
+    shown, turned = (
+        json.loads((tmp_path / "out" / f"{name}.json").read_text(encoding="utf-8"))["structures"]
+        for name in (image.stem, "dark")
+    )
+    assert shown[0]["score"] == pytest.approx(turned[0]["score"], abs=1e-4)
+    assert shown[0]["area_px"] == turned[0]["area_px"]
+
+
 def test_many_images_load_the_model_once_and_one_failure_stops_no_other(
     run, image, model_folder, tmp_path, monkeypatch
 ):

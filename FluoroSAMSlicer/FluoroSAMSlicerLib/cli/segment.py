@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from .prompts import StructurePrompts, read_prompts
 from .report import Finding, ImageReport
 
 if TYPE_CHECKING:
+    from ..radiograph import Radiograph
     from ..segmentation import Predictor
 
 
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
 @click.option("--model", metavar="compact|PATH", default="compact", show_default=True)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--frame", type=click.IntRange(min=0), help="Of an image with several, counted from 0.")
+@click.option(
+    "--invert/--no-invert",
+    default=None,
+    help="The picture as displayed is inverted (bone dark), or is not. Default: the header decides.",
+)
 @click.option("--output", required=True, metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--overlay", "with_overlay", is_flag=True, help="Also write a PNG picture of the result.")
 @click.option("--json", "with_json", is_flag=True, help="Also write a JSON summary.")
@@ -42,6 +49,7 @@ def segment(
     model: str,
     device: str,
     frame: int | None,
+    invert: bool | None,
     output: Path,
     with_overlay: bool,
     with_json: bool,
@@ -60,7 +68,8 @@ def segment(
         raise click.UsageError("nothing was asked for: give --text, --point or --box")
     with output_folder(output) as folder:
         predictor = _loaded(model, device)
-        failed = _segment_all(ctx, images, prompts, predictor, folder, frame or 0, with_overlay, with_json)
+        read = partial(_read, frame=frame or 0, invert=invert)
+        failed = _segment_all(ctx, images, prompts, predictor, folder, read, with_overlay, with_json)
     if len(images) > 1:
         click.echo(f"{len(images) - failed} of {len(images)} images segmented")
     if failed:
@@ -80,13 +89,19 @@ def _loaded(model: str, device: str) -> Predictor:
     return predictor
 
 
+def _read(image: Path, frame: int, invert: bool | None) -> Radiograph:
+    from ..radiograph import read_radiograph
+
+    return read_radiograph(image, frame=frame, invert=invert)
+
+
 def _segment_all(
     ctx: click.Context,
     images: Sequence[Path],
     prompts: Sequence[StructurePrompts],
     predictor: Predictor,
     folder: Path,
-    frame: int,
+    read: Callable[[Path], Radiograph],
     with_overlay: bool,
     with_json: bool,
 ) -> int:
@@ -99,7 +114,7 @@ def _segment_all(
         for image, stem in zip(images, unique_stems(images), strict=True):
             try:
                 report = _segment_image(
-                    image, stem, prompts, predictor, folder, frame, with_overlay, with_json
+                    image, stem, prompts, predictor, folder, read, with_overlay, with_json
                 )
                 bar.write("\n".join(report.lines()), file=sys.stdout)
             except Exception as error:
@@ -118,16 +133,15 @@ def _segment_image(
     prompts: Sequence[StructurePrompts],
     predictor: Predictor,
     folder: Path,
-    frame: int,
+    read: Callable[[Path], Radiograph],
     with_overlay: bool,
     with_json: bool,
 ) -> ImageReport:
     from ..mrml import write_segmentation
-    from ..radiograph import read_radiograph
     from ..segmentation import PromptSession
 
     clock = _Clock()
-    radiograph = read_radiograph(image, frame=frame)
+    radiograph = read(image)
     report = ImageReport(image, radiograph, predictor)
     if radiograph.frame_count > 1:
         stem = f"{stem}_frame{radiograph.frame}"
