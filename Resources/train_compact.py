@@ -1,6 +1,6 @@
 """Make the bundled compact model: render the training set, train, export. Stops and goes on at any moment.
 
-    python Resources/train_compact.py CT_FOLDER WORK_FOLDER [--steps N] [--until N]
+    python Resources/train_compact.py CT_FOLDER WORK_FOLDER [--steps N] [--processes N] [--until N]
 
 CT_FOLDER holds NAME_ct_synthetic.nrrd, NAME_labels.nrrd and NAME_labels.json of the bodies below. The
 shards, the training state and the log are kept in WORK_FOLDER; run the same command again to go on. The
@@ -15,7 +15,8 @@ from pathlib import Path
 from FluoroSAMSlicerLib.dataset import Body, generate
 from FluoroSAMSlicerLib.model import Provenance
 from FluoroSAMSlicerLib.training.export import export
-from FluoroSAMSlicerLib.training.fit import Recipe, Trainer
+from FluoroSAMSlicerLib.training.fit import Recipe
+from FluoroSAMSlicerLib.training.parallel import train
 from tqdm import tqdm
 
 SHARDS = {
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("ct_folder", type=Path)
     parser.add_argument("work_folder", type=Path)
     parser.add_argument("--steps", type=int, default=3000, help="length of the whole training")
+    parser.add_argument("--processes", type=int, default=2, help="processes that share each step")
     parser.add_argument("--until", type=int, help="stop at this step and go on another time")
     wanted = parser.parse_args()
 
@@ -47,24 +49,27 @@ def main() -> None:
     with tqdm(total=sum(SHARDS.values()), desc="rendering", unit="shard") as bar:
         generate(bodies, shards, list(SHARDS.values()), SEED, on_shard=lambda _: bar.update())
 
-    recipe = Recipe(steps=wanted.steps, images=16, prompts=3, rate=1.5e-3, corrections=0.3, decay=0.3)
-    trainer = Trainer(shards, wanted.work_folder / "run", recipe)
-    with tqdm(total=recipe.steps, initial=trainer.step, desc="training", unit="step") as bar:
-        trainer.run(
-            wanted.until, on_step=lambda _, figures: (bar.update(), bar.set_postfix(loss=figures["loss"]))
-        )
+    recipe = Recipe(steps=wanted.steps, images=12, prompts=2, rate=8e-4, corrections=1.2, decay=0.9)
+    run = wanted.work_folder / "run"
+    with tqdm(total=recipe.steps, desc="training", unit="step") as bar:
+
+        def on_step(step: int, figures: dict[str, float]) -> None:
+            bar.set_postfix(loss=f"{figures['loss']:.3f}", refresh=False)
+            bar.update(step - bar.n)
+
+        trainer = train(shards, run, recipe, processes=wanted.processes, until=wanted.until, on_step=on_step)
     if trainer.step == recipe.steps:
-        print(export(wanted.work_folder / "run", TARGET, provenance(recipe)))
+        print(export(run, TARGET, provenance(recipe, wanted.processes)))
 
 
-def provenance(recipe: Recipe) -> Provenance:
+def provenance(recipe: Recipe, processes: int) -> Provenance:
     return Provenance(
         name="compact",
         licence="Apache-2.0 (weights of this project; training bodies credited in README.md)",
         source="trained by FluoroSAMSlicer on its own synthetic radiographs",
         details={
             "steps": recipe.steps,
-            "images_per_step": recipe.images,
+            "images_per_step": recipe.images * processes,
             "seed": recipe.seed,
             "set_seed": SEED,
         },

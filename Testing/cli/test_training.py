@@ -42,6 +42,24 @@ def test_a_model_from_a_labelled_ct(run, fails, shared_data, image, tmp_path):
     assert (tmp_path / "out" / "knee.seg.nrrd").exists()
 
 
+def test_training_goes_on_from_a_model(run, shared_data, image, tmp_path):
+    ct, labels = (shared_data(f"ct/spl_knee_{kind}.nrrd") for kind in ("ct_synthetic", "labels"))
+    made = run("synthesize", ct, "--labels", labels, "--count", "1", "--size", "64", "--output", "shards")
+    assert made.exit_code == 0, made.output
+    train = ("train", "shards", "--from", "compact", "--images", "1", "--prompts", "2", "--workers", "0")
+    result = run(*train, "--rate", "1e-9", "--steps", "1", "--output", "run")
+    assert result.exit_code == 0, result.output
+
+    for model in ("compact", "run/model"):
+        command = ("segment", image, "--text", "patella", "--model", model, "--json")
+        assert run(*command, "--output", model.replace("/", "_")).exit_code == 0
+    before, after = (
+        json.loads((tmp_path / folder / "knee.json").read_text())["structures"][0]["score"]
+        for folder in ("compact", "run_model")
+    )
+    assert after == pytest.approx(before, abs=0.02)
+
+
 def test_what_cannot_be_read_is_one_line(fails, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "empty" in fails("train", "empty", "--steps", "1", "--output", "run")

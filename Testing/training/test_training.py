@@ -17,6 +17,7 @@ from FluoroSAMSlicerLib.training.evaluation import evaluate, next_click
 from FluoroSAMSlicerLib.training.fit import Recipe, Trainer
 from FluoroSAMSlicerLib.training.implants import KINDS, draw_implants
 from FluoroSAMSlicerLib.training.losses import clicks_from_error, mask_losses, prompt_loss, true_iou
+from FluoroSAMSlicerLib.training.parallel import train
 from FluoroSAMSlicerLib.training.prompts import Prompts
 from PIL import Image
 
@@ -180,6 +181,26 @@ def test_training_resumes_as_if_it_had_not_stopped(shards, tmp_path):
         assert torch.allclose(value, parts.network.state_dict()[name], atol=1e-5), name
     with (tmp_path / "parts" / "log.csv").open() as file:
         assert [int(row["step"]) for row in csv.DictReader(file)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_processes_of_a_training_take_the_same_steps_and_resume(shards, tmp_path):
+    recipe = Recipe(steps=4, images=1, prompts=2, warmup=2, decay=0.5)
+    steps = []
+    whole = train(
+        shards, tmp_path / "whole", recipe, small_network(), processes=2, workers=0,
+        on_step=lambda step, _: steps.append(step),
+    )  # fmt: skip
+    assert steps == [1, 2, 3, 4]
+    alone = train(shards, tmp_path / "alone", recipe, small_network(), workers=0)
+    for until in (2, 4):
+        parts = train(
+            shards, tmp_path / "parts", recipe, small_network(), processes=2, until=until, workers=0
+        )
+    changed = 0
+    for name, value in whole.network.state_dict().items():
+        assert torch.allclose(value, parts.network.state_dict()[name], atol=1e-5), name
+        changed += not torch.allclose(value, alone.network.state_dict()[name], atol=1e-5)
+    assert changed > 10, "the second process contributed nothing"
 
 
 def test_training_learns_two_lungs_and_their_names(shards, tmp_path):

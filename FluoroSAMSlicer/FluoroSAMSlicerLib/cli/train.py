@@ -18,11 +18,20 @@ from .output import output_folder
 @click.option("--rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option(
-    "--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes making batches."
+    "--processes", type=click.IntRange(1), default=1, show_default=True, help="That share each step."
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="That make batches, of each process.",
+)
+@click.option("--from", "start", metavar="compact|PATH", help="Go on from a trained model.")
 def train(
-    shards: Path, output: Path, steps: int, images: int, prompts: int, rate: float, seed: int, workers: int
-) -> None:
+    shards: Path, output: Path, steps: int, images: int, prompts: int, rate: float, seed: int,
+    processes: int, workers: int, start: str | None,
+) -> None:  # fmt: skip
     """Train the compact model on the SHARDS of `fluorosam synthesize`; DIR/model is the result.
 
     DIR/log.csv has one line a step. The same command goes on where it was stopped.
@@ -30,25 +39,30 @@ def train(
     with output_folder(output) as folder:
         from tqdm import tqdm
 
-        from ..model import Provenance
+        from ..model import Provenance, load_model
         from ..training.export import export
-        from ..training.fit import Recipe, Trainer
+        from ..training.fit import Recipe
+        from ..training.parallel import train
 
         recipe = Recipe(steps=steps, images=images, prompts=prompts, rate=rate, seed=seed)
-        trainer = Trainer(shards, folder, recipe)
-        try:
-            with tqdm(total=steps, initial=trainer.step, unit="step", disable=None) as bar:
+        network, tokenizer, origin = load_model(start) if start else (None, None, None)
+        with tqdm(total=steps, unit="step", disable=None) as bar:
 
-                def on_step(_step: int, figures: dict[str, float]) -> None:
-                    bar.set_postfix(loss=f"{figures['loss']:.3f}", refresh=False)
-                    bar.update()
+            def on_step(step: int, figures: dict[str, float]) -> None:
+                bar.set_postfix(loss=f"{figures['loss']:.3f}", refresh=False)
+                bar.update(step - bar.n)
 
-                trainer.run(workers=workers, on_step=on_step)
-        except KeyboardInterrupt:
-            trainer.save()
-            raise KeyboardInterrupt(
-                f"stopped after step {trainer.step}; the same command goes on from here"
-            ) from None
+            try:
+                trainer = train(
+                    shards, folder, recipe, network, tokenizer, processes, workers=workers, on_step=on_step
+                )
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt("stopped; the same command goes on from here") from None
         details = {"steps": trainer.step, "images": len(trainer.reader), "seed": seed}
+        if origin:
+            details["from"] = f"{origin.name}, {origin.source}"
         provenance = Provenance("compact", "of its training images", f"trained on {shards.name}", details)
-        click.echo(f"{export(folder, folder / 'model', provenance)}: trained for {trainer.step} steps")
+        config = trainer.network.config
+        click.echo(
+            f"{export(folder, folder / 'model', provenance, config)}: trained for {trainer.step} steps"
+        )

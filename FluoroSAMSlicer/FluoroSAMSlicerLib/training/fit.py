@@ -21,6 +21,7 @@ from ..model.tokens import CompactTokenizer, train_tokenizer
 from .batches import Batch, BatchStream, batches
 from .guide import Guide
 from .losses import batch_dice, clicks_from_error, prompt_loss
+from .sharing import average, share, together
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,14 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.network = network or FluoroSAM(FluoroSAMConfig.compact())
         config = self.network.config
-        self.stream = BatchStream(self.reader, config, recipe.images, recipe.prompts, recipe.seed)
-        self.tokenizer = tokenizer or self._tokenizer(config)
+        self.stream = BatchStream(
+            self.reader, config, recipe.images, recipe.prompts, recipe.seed + 1000 * share()
+        )
+        self.tokenizer = self._tokenizer(config, tokenizer)
         self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.guide = Guide(config.width)
         named = dict(self.network.named_parameters()) | dict(self.guide.named_parameters(prefix="guide"))
+        named = {name: p for name, p in named.items() if p.requires_grad}
         decayed = [p for name, p in named.items() if p.ndim > 1 and "codebook" not in name]
         plain = [p for name, p in named.items() if p.ndim <= 1 or "codebook" in name]
         groups = [
@@ -81,13 +85,15 @@ class Trainer:
             {"params": plain, "weight_decay": 0.0},
         ]
         self.optimiser = torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.99))
-        self.generator = torch.Generator().manual_seed(recipe.seed)
+        self.generator = torch.Generator()
         self.step, self.quantised = 0, tokenizer is not None
         self._resume()
 
-    def _tokenizer(self, config: FluoroSAMConfig) -> CompactTokenizer:
+    def _tokenizer(self, config: FluoroSAMConfig, given: CompactTokenizer | None) -> CompactTokenizer:
         path = self.folder / "tokenizer.json"
-        if not path.exists():
+        if given is not None:
+            given.tokenizer.save(str(path))
+        elif not path.exists():
             phrases = [phrase for all_of_one in self.stream.source.phrases.values() for phrase in all_of_one]
             train_tokenizer(phrases, config.text.vocabulary).save(str(path))
         return CompactTokenizer.read(path, config.text.context)
@@ -100,7 +106,6 @@ class Trainer:
             self.guide.load_state_dict(state["guide"])
             self.average = state["average"]
             self.optimiser.load_state_dict(state["optimiser"])
-            self.generator.set_state(state["generator"])
             self.step, self.quantised = state["step"], state["quantised"]
 
     def save(self) -> None:
@@ -112,7 +117,6 @@ class Trainer:
             "guide": self.guide.state_dict(),
             "average": self.average,
             "optimiser": self.optimiser.state_dict(),
-            "generator": self.generator.get_state(),
             "step": self.step,
             "quantised": self.quantised,
         }
@@ -139,20 +143,23 @@ class Trainer:
             figures = self.train_step(batch)
             self.step += 1
             figures["seconds"] = time.perf_counter() - begin
-            self._log(figures)
+            if share() == 0:
+                self._log(figures)
             if on_step:
                 on_step(self.step, figures)
-            if self.step % save_every == 0 or self.step == last:
+            if share() == 0 and (self.step % save_every == 0 or self.step == last):
                 self.save()
 
     def train_step(self, batch: Batch) -> dict[str, float]:
         """One optimiser step on one batch; returns loss and Dice by round."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate_at(self.step)
+        self.generator.manual_seed((self.recipe.seed + 1000 * share()) * 10**6 + self.step)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss, figures = self.rounds(batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self._meet()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         keep = min(self.recipe.average, (self.step + 1) / (self.step + 10))
@@ -162,6 +169,17 @@ class Trainer:
             else:
                 self.average[name].copy_(value)
         return figures
+
+    def _meet(self) -> None:
+        """Take the mean of what the processes found: gradients, and the statistics of the batch norms."""
+        if not together():
+            return
+        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        buffers = [buffer for buffer in self.network.buffers() if buffer.is_floating_point()]
+        average([*(parameter.grad for parameter in parameters), *buffers])
 
     def rounds(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """Text or a first click, then one or two rounds of corrective clicks on the error so far."""
