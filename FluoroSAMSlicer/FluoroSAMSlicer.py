@@ -1,0 +1,273 @@
+"""FluoroSAM in 3D Slicer: the module, its widget, its logic for scripts and its test. All work is done in
+FluoroSAMSlicerLib, which is imported when the module is first opened."""
+
+import importlib.util
+import os
+import sys
+import time
+from pathlib import Path
+
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+LIBRARY = "FluoroSAMSlicerLib"
+OLDEST_SLICER = (5, 10)
+RESOURCES = Path(os.path.dirname(os.path.abspath(__file__))) / "Resources"
+
+
+def slicerIsTooOld():
+    return (slicer.app.majorVersion, slicer.app.minorVersion) < OLDEST_SLICER
+
+
+class FluoroSAMSlicer(ScriptedLoadableModule):
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("FluoroSAM")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        parent.dependencies = []
+        parent.contributors = ["FluoroSAMSlicer maintainers"]
+        parent.helpText = _("""
+<p>Segments X-ray images by the name of an anatomical structure, and by clicks.</p>
+<p><b>1.</b> Choose a radiograph, load one or drop a file onto the panel.
+<b>2.</b> Type names, such as <i>left lung, heart</i>, and press Enter.
+<b>3.</b> Where a mask is wrong, press <i>+ Inside</i> or <i>&minus; Outside</i> and click in the slice view.
+<b>4.</b> Export the segments, or go on in the Segment Editor.</p>
+<p>Images stay on this computer. For research; not a medical device.</p>
+""")
+        parent.acknowledgementText = _("""
+<p>FluoroSAM: Killeen et al., <i>A Language-promptable Foundation Model for Flexible X-ray Image
+Segmentation</i>, MICCAI 2025, <a href="https://arxiv.org/abs/2403.08059">arXiv:2403.08059</a>.</p>
+""")
+        slicer.app.connect("startupCompleted()", self.onStartupCompleted)
+
+    def onStartupCompleted(self):
+        if slicerIsTooOld():
+            return
+        from FluoroSAMSlicerLib.panel.sample_data import register_sample
+
+        register_sample(RESOURCES, loadRadiograph)
+
+
+def loadRadiograph(path):
+    """Add a radiograph file to the scene and show it; its volume node."""
+    node = FluoroSAMSlicerLogic().loadImage(path)
+    slicer.util.setSliceViewerLayers(background=node, fit=True)
+    return node
+
+
+class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    logic = None
+    panel = None
+    tabs = None
+
+    def setup(self):
+        ScriptedLoadableModuleWidget.setup(self)
+        import qt
+
+        if slicerIsTooOld():
+            label = qt.QLabel(_("FluoroSAM needs Slicer 5.10 or newer. Please update Slicer."))
+            label.setWordWrap(True)
+            self.layout.addWidget(label)
+            self.layout.addStretch(1)
+            return
+        from FluoroSAMSlicerLib.panel.dialogs import Dialogs
+        from FluoroSAMSlicerLib.panel.segment_tab import segment_panel
+        from FluoroSAMSlicerLib.panel.slice_views import SliceViews
+
+        self.logic = FluoroSAMSlicerLogic()
+        window = slicer.util.mainWindow()
+        views = SliceViews(slicer.app.layoutManager())
+        self.panel = segment_panel(RESOURCES, self.logic.segmentLogic, Dialogs(window), views, window)
+        self.tabs = qt.QTabWidget()
+        self.tabs.setTabBarAutoHide(True)
+        self.tabs.addTab(self.panel.ui.root, _("Segment"))
+        self.layout.addWidget(self.tabs)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+
+    def enter(self):
+        if self.panel is not None:
+            self.panel.setParameters(self.logic.getParameters())
+            self.panel.enter()
+
+    def exit(self):
+        if self.panel is not None:
+            self.panel.exit()
+
+    def cleanup(self):
+        self.removeObservers()
+        if self.panel is not None:
+            self.panel.cleanup()
+            self.logic.close()
+            self.panel = None
+
+    def onSceneStartClose(self, _caller, _event):
+        self.panel.setParameters(None)
+
+    def onSceneEndClose(self, _caller, _event):
+        if self.parent.isEntered:
+            self.panel.setParameters(self.logic.getParameters())
+
+    def onReload(self):
+        """Reload the library too; Slicer itself reloads this file only."""
+        self.cleanup()
+        for name in [name for name in sys.modules if name.split(".")[0] == LIBRARY]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+
+class FluoroSAMSlicerLogic(ScriptedLoadableModuleLogic):
+    """What the panel does, for the Python console and for batch scripts.
+
+    >>> logic = FluoroSAMSlicer.FluoroSAMSlicerLogic()
+    >>> image = logic.loadImage("/data/chest.dcm")
+    >>> lung, heart = logic.segmentByText(image, "left lung, heart")
+    >>> logic.click(image, heart, ij=(505, 450))
+    >>> logic.undoNow(image)
+    >>> logic.export("exportSegNrrd", image, "/data/chest.seg.nrrd")
+
+    Every method of FluoroSAMSlicerLib.mrml.segment_logic.SegmentLogic can be called on this object.
+    """
+
+    def __init__(self):
+        self._segmentLogic = None
+        ScriptedLoadableModuleLogic.__init__(self)
+
+    @property
+    def segmentLogic(self):
+        if self._segmentLogic is None:
+            from FluoroSAMSlicerLib.mrml.segment_logic import SegmentLogic
+
+            self._segmentLogic = SegmentLogic(slicer.mrmlScene)
+        return self._segmentLogic
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.segmentLogic, name)
+
+    def getParameters(self):
+        """The panel's own settings in this scene."""
+        from FluoroSAMSlicerLib.panel.parameters import SegmentParameters
+
+        return SegmentParameters(self.getParameterNode())
+
+    def export(self, function, volumeNode, place, **options):
+        """Write the segments of an image; ``function`` is one of FluoroSAMSlicerLib.mrml.export."""
+        from FluoroSAMSlicerLib.mrml import export
+
+        segmentation = self.segmentLogic.segmentationFor(volumeNode, create=False)
+        if segmentation is None:
+            raise ValueError(f"{volumeNode.GetName()} has no segments yet.")
+        if function == "exportSegNrrd":
+            return export.exportSegNrrd(segmentation, place)
+        return getattr(export, function)(segmentation, volumeNode, place, **options)
+
+
+class FluoroSAMSlicerTest(ScriptedLoadableModuleTest):
+    """Needs no display, no network and no GPU. What needs the model is skipped where torch is missing."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear(0)
+
+    def runTest(self):
+        self.setUp()
+        self.test_importing_the_module_loads_nothing_heavy()
+        self.setUp()
+        self.test_the_sample_loads()
+        if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
+            print("torch or transformers is missing: the tests that need the model are skipped")
+            return
+        self.setUp()
+        self.test_text_click_undo_save_reload_and_export()
+        self.setUp()
+        self.test_the_panel_segments_in_the_background()
+
+    def test_importing_the_module_loads_nothing_heavy(self):
+        spec = importlib.util.spec_from_file_location("FluoroSAMSlicerImported", __file__)
+        module = importlib.util.module_from_spec(spec)
+        before = set(sys.modules)
+        start = time.perf_counter()
+        spec.loader.exec_module(module)
+        self.assertLess(time.perf_counter() - start, 0.1)
+        self.assertFalse({"torch", "transformers", "numba"} & (set(sys.modules) - before))
+
+    def test_the_sample_loads(self):
+        logic = FluoroSAMSlicerLogic()
+        image = logic.loadImage(sample())
+        width, height, slices = image.GetImageData().GetDimensions()
+        self.assertEqual(slices, 1)
+        self.assertGreater(min(width, height), 200)
+        logic.checkVolume(image)
+
+    def test_text_click_undo_save_reload_and_export(self):
+        logic = FluoroSAMSlicerLogic()
+        image = logic.loadImage(sample())
+        lung, _heart = logic.segmentByText(image, "lt lung, heart")
+        before = pixels(logic, image, lung)
+        self.assertGreater(before.sum(), 0)
+        self.assertEqual(logic.segmentState(image, lung).name, "left lung")
+
+        rows, columns = before.nonzero()
+        place = int(columns[len(columns) // 2]), int(rows[len(rows) // 2])
+        logic.click(image, lung, ij=place, positive=False)
+        self.assertFalse(pixels(logic, image, lung)[place[1], place[0]])
+        self.assertTrue(logic.undoNow(image))
+        self.assertTrue((pixels(logic, image, lung) == before).all())
+
+        folder = Path(slicer.util.tempDirectory("FluoroSAMSlicerTest"))
+        written = logic.export("exportSegNrrd", image, folder / "chest.seg.nrrd")
+        self.assertTrue(written.is_file())
+        self.assertEqual(len(logic.export("exportMasks", image, folder)), 2)
+
+        logic.click(image, lung, ij=place, positive=True)
+        scene = folder / "scene.mrb"
+        self.assertTrue(slicer.util.saveScene(str(scene)))
+        slicer.mrmlScene.Clear(0)
+        slicer.util.loadScene(str(scene))
+        logic = FluoroSAMSlicerLogic()
+        image = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0]
+        states = {state.name: state for state in logic.segments(image)}
+        self.assertEqual(set(states), {"left lung", "heart"})
+        self.assertEqual(states["left lung"].positive, 1)
+        logic.click(image, states["left lung"].id, ij=place, positive=False)
+
+    def test_the_panel_segments_in_the_background(self):
+        widget = slicer.util.getModuleWidget("FluoroSAMSlicer")
+        widget.enter()
+        panel = widget.panel
+        panel.image.load(sample())
+        image = panel.context.volume
+        self.assertIsNotNone(image)
+        panel.ui.textEdit.setText("left lung")
+        panel.ui.segmentButton.click()
+        deadline = time.time() + 120
+        while panel.jobs.busy and time.time() < deadline:
+            slicer.app.processEvents()
+        slicer.app.processEvents()
+        panel.refresh()
+        self.assertEqual([state.name for state in panel.context.logic.segments(image)], ["left lung"])
+        self.assertEqual(panel.table.ids, [panel.context.segment])
+        panel.ui.undoButton.click()
+        self.assertEqual(panel.context.logic.segments(image), [])
+        slicer.mrmlScene.Clear(0)
+        self.assertIsNone(panel.context.volume)
+
+
+def sample():
+    return RESOURCES / "SampleData" / "chest_drr.dcm"
+
+
+def pixels(logic, image, segmentId):
+    from FluoroSAMSlicerLib.mrml import segment_mask
+
+    return segment_mask(logic.segmentationFor(image), segmentId, image)

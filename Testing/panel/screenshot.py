@@ -1,0 +1,74 @@
+"""A picture of the Segment tab with the sample radiograph: python Testing/panel/screenshot.py PNG
+
+Shown on the display if there is one (``xvfb-run`` gives one to machines without), else drawn off screen.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+WIDTH = 430
+
+
+def main(path: str) -> None:
+    sys.path[:0] = [str(ROOT / "FluoroSAMSlicer"), str(ROOT / "Testing")]
+    os.environ["QT_QPA_PLATFORM"] = "xcb" if os.environ.get("DISPLAY") else "offscreen"
+    import slicer
+    from mrml.segment_bench import new_scene
+    from panel import bench, pythonqt, slicer_parts
+    from PySide6 import QtCore, QtGui, QtWidgets
+
+    application = QtWidgets.QApplication([])
+    application.setStyle("Fusion")
+    QtCore.QCoreApplication.setOrganizationName("FluoroSAMSlicer screenshot")
+    scene = new_scene()
+    slicer.mrmlScene = scene
+    layout = slicer_parts.LayoutManager(scene)
+    slicer.util.setSliceViewerLayers = layout.show
+
+    from FluoroSAMSlicerLib.mrml.segment_logic import SegmentLogic
+    from FluoroSAMSlicerLib.panel.segment_tab import segment_panel
+    from FluoroSAMSlicerLib.panel.slice_views import SliceViews
+
+    window = pythonqt.pythonqt(QtWidgets.QWidget)()
+    views, resources = SliceViews(layout), ROOT / "FluoroSAMSlicer" / "Resources"
+    logic = SegmentLogic(scene)
+    panel = segment_panel(resources, logic, bench.Answers(), views, window, bench.NothingMissing())
+    rows = QtWidgets.QVBoxLayout(window)
+    rows.addWidget(panel.ui.root)
+    window.resize(WIDTH, 860)
+    window.show()
+    panel.enter()
+
+    def wait() -> None:
+        end = time.monotonic() + 300
+        while panel.jobs.busy and time.monotonic() < end:
+            application.processEvents()
+        panel.refresh()
+        application.processEvents()
+
+    panel.image.load(resources / "SampleData" / "chest_drr.dcm")
+    wait()
+    panel.ui.textEdit.setText("lt lung, right lung, heart, spine")
+    panel.text.ask()
+    wait()
+    panel.prompting.click(logic.rasFromPixel(panel.context.volume, 500, 450), True)
+    wait()
+    panel.clicks.use("add")
+    panel.context.status.clear()
+    for _ in range(20):
+        application.processEvents()
+    picture = window.grab() if not os.environ.get("DISPLAY") else window.screen().grabWindow(window.winId())
+    assert isinstance(picture, QtGui.QPixmap) and picture.save(path, "PNG")
+    panel.cleanup()
+    # VTK and Qt are not torn down in an order that suits both.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
