@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -205,3 +206,14 @@ def test_masks_follow_the_path_threshold(body):
     )
     path[0, :5] = 9.0
     assert making.structure_masks(body, np.array([1, 2]), path)["right femur"].sum() == 50
+
+
+def test_a_lung_is_outlined_where_most_of_the_way_is_lung():
+    structures = {"left lung upper lobe": (1,), "left lung lower lobe": (2,), "liver": (3,)}
+    body = SimpleNamespace(structures=structures)
+    path = np.zeros((3, 10, 10))
+    path[0, :4], path[1, 4:7], path[1, 7:], path[2] = 150, 140, 30, 90
+    masks = making.structure_masks(body, np.array([1, 2, 3]), path)
+    assert masks["left lung lower lobe"][4:7].all()
+    assert not masks["left lung lower lobe"][7:].any(), "the recess behind the diaphragm"
+    assert masks["left lung upper lobe"].sum() == 40 and masks["liver"].all()

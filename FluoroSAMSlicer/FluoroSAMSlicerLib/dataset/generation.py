@@ -21,6 +21,11 @@ PATH_THRESHOLD_MM = 2.0
 """A structure's mask is where a ray runs longer than this through it; thin structures (hand, foot, skull)
 count from a quarter of their longest path on when that is less."""
 
+LUNG_FIELD = 0.35
+LUNG_FIELD_MM = 20.0
+"""A lung is drawn as radiographs show it: where a ray runs longer through it than this part of the longest path
+in view, and this far. Its thin recess behind the dome of the diaphragm, which nobody sees, does not count."""
+
 SAMPLES_PER_SHARD = 24
 
 
@@ -89,9 +94,16 @@ def structure_masks(body: Body, values: np.ndarray, path_mm: np.ndarray) -> dict
         path = path_mm[rows[0]] if len(rows) == 1 else path_mm[rows].sum(0)
         longest = float(path.max())
         mask = path > min(PATH_THRESHOLD_MM, 0.25 * longest)
-        if longest > 0 and np.count_nonzero(mask) >= 12:
+        if longest > 0:
             masks[name] = mask
-    return masks
+    for side in ("left", "right"):
+        lobes = masks.keys() & vocabulary().constituents(f"{side} lung")
+        rows = [row_of[value] for name in lobes for value in body.structures[name] if value in row_of]
+        if rows:
+            path = path_mm[rows].sum(0)
+            field = path > max(LUNG_FIELD_MM, LUNG_FIELD * float(path.max()))
+            masks |= {name: masks[name] & field for name in lobes}
+    return {name: mask for name, mask in masks.items() if np.count_nonzero(mask) >= 12}
 
 
 def one_sided(body: Body) -> bool:
