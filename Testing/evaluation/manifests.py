@@ -23,6 +23,7 @@ from PIL import Image
 RENAMED = {"cardiomediastinum": "mediastinum"}
 FOREIGN = "foreign object (ignore)"
 LEFT_OUT = {FOREIGN, "consolidation", "ground glass opacities", "tubings", "pneumothorax"}
+REAL = ("cxr_hannover", "cxr_generalblockchain")
 HELD_OUT = {
     "drr_abdopelvis": ("ts_real_abdopelvis", "ct"),
     "drr_head_neck": ("spl_head_neck", "ct_synthetic"),
@@ -46,7 +47,7 @@ def real_radiographs(source: Path, folder: Path) -> Path:
                 structure = {"text": RENAMED.get(text, text), "mask": copied(source, folder, mask)}
                 structures.append(structure | ({"ignore": ignore} if ignore else {}))
         if structures:
-            entries.append({"image": image, "structures": structures})
+            entries.append({"image": image, "view": "chest frontal", "structures": structures})
     return written(folder, entries)
 
 
@@ -107,7 +108,8 @@ def rendered(body: Body, folder: Path, seed: int = 5, count: int = 8, pixels: in
                 file = f"{name}_{structure.replace(' ', '_')}.png"
                 save(folder / file, mask * 255)
                 structures.append({"text": structure, "mask": file})
-        entries.append({"image": f"{name}.png", "structures": structures})
+        view = ("frontal", "lateral", "oblique")[number % 3]
+        entries.append({"image": f"{name}.png", "view": view, "structures": structures})
     return written(folder, entries)
 
 
@@ -121,13 +123,20 @@ def written(folder: Path, entries: list[dict]) -> Path:
     return path
 
 
-def main(data: Path, output: Path) -> None:
-    for name in ("cxr_hannover", "cxr_generalblockchain"):
-        print(real_radiographs(data / "xray" / name, output / name))
-    for name, (body, kind) in HELD_OUT.items():
-        ct = data / "ct"
-        print(rendered(Body.read(ct / f"{body}_{kind}.nrrd", ct / f"{body}_labels.nrrd"), output / name))
+def lay_out(data: Path, output: Path) -> list[Path]:
+    """The manifests of all sets; those that exist are kept."""
+    manifests = []
+    for name in (*REAL, *HELD_OUT):
+        manifest = output / name / "manifest.jsonl"
+        if not manifest.exists() and name in REAL:
+            real_radiographs(data / "xray" / name, output / name)
+        elif not manifest.exists():
+            body, kind = (data / "ct" / part for part in HELD_OUT[name])
+            ct = f"{body}_{kind.name}.nrrd"
+            rendered(Body.read(ct, f"{body}_labels.nrrd"), output / name)
+        manifests.append(manifest)
+    return manifests
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    print(*lay_out(Path(sys.argv[1]), Path(sys.argv[2])), sep="\n")
