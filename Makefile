@@ -16,7 +16,7 @@ SAMPLE := FluoroSAMSlicer/Resources/SampleData/chest_drr.dcm
 demo: .venv-demo/installed
 	.venv-demo/$(BIN)/fluorosam segment $(SAMPLE) \
 	    --text "left lung, right lung" --text "spine" \
-	    --point "left lung:600,640,-" \
+	    --point "right lung:310,575,-" --point "left lung:690,520,+" \
 	    --overlay --json --output demo-output
 
 test: .venv-test/installed

@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("ct_folder", type=Path)
     parser.add_argument("work_folder", type=Path)
-    parser.add_argument("--steps", type=int, default=3000, help="length of the whole training")
+    parser.add_argument("--steps", type=int, default=1850, help="length of the whole training")
     parser.add_argument("--processes", type=int, default=2, help="processes that share each step")
     parser.add_argument("--until", type=int, help="stop at this step and go on another time")
     wanted = parser.parse_args()

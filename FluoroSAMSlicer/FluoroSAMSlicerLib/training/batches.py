@@ -20,7 +20,7 @@ CHEST = 7.0
 """How much oftener a frontal chest is shown than any other view: so it is in any hospital."""
 
 
-GUIDE = 48
+GUIDE = 96
 """Names of a batch whose place in every image is learned beside the prompts."""
 
 
