@@ -15,6 +15,7 @@ from .failures import explain, show_traceback
 from .output import output_folder, staged, unique_stems, write_json, write_png
 from .prompts import StructurePrompts, read_prompts
 from .report import Finding, ImageReport
+from .startup import without_distribution
 
 if TYPE_CHECKING:
     from ..radiograph import Radiograph
@@ -78,9 +79,10 @@ def segment(
 
 def _loaded(model: str, device: str) -> Predictor:
     begin = time.perf_counter()
-    from ..segmentation import Predictor
+    with without_distribution():
+        from ..segmentation import Predictor
 
-    predictor = Predictor.load(model, device=device)
+        predictor = Predictor.load(model, device=device)
     seconds = time.perf_counter() - begin
     name = f"{predictor.provenance.name} {predictor.version}"
     click.echo(
