@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from FluoroSAMSlicerLib.drr import CTVolume, DRRError, GeometryError, ProjectionGeometry, project
+from FluoroSAMSlicerLib.drr import CTVolume, DRRError, GeometryError, ProjectionGeometry, presets, project
 
 ISOCENTRE = np.array([12.0, -30.0, 250.0])
 LEFT, ANTERIOR, HEAD = np.eye(3) * (1, -1, 1)  # LPS: x to the left, y to the back, z to the head
@@ -162,3 +162,59 @@ def test_what_is_no_view_is_refused(change, words):
 def test_a_c_arm_that_cannot_be_built_is_refused(change, words):
     with pytest.raises(GeometryError, match=words):
         ProjectionGeometry.c_arm(**{"isocentre": ISOCENTRE, **change})
+
+
+@pytest.mark.parametrize("offset", [(0, 0), (12.5, -7)])
+def test_intrinsics_and_extrinsics_are_the_projection_matrix(offset):
+    view = ProjectionGeometry.c_arm(
+        ISOCENTRE, 25, -30, pixel_mm=(0.4, 0.7), size=(300, 200), in_plane_rotation_deg=20, offset=offset
+    )
+    matrix = view.intrinsic_matrix() @ view.extrinsic_matrix()[:3]
+    assert np.allclose(matrix / view.source_detector_mm, view.projection_matrix(), atol=1e-9)
+    assert np.allclose(view.principal_point, [149.5 - offset[0] / 0.4, 99.5 - offset[1] / 0.7])
+    assert np.linalg.det(view.extrinsic_matrix()) == pytest.approx(-1)
+    assert np.linalg.det(view.mirrored().extrinsic_matrix()) == pytest.approx(1)
+
+
+def test_a_tilted_detector_has_its_principal_point_at_the_perpendicular():
+    view = ProjectionGeometry((0, 900, 0), (40, -100, 0), (0.8, 0.6, 0), (0, 0, -1), (1, 1), (101, 51))
+    foot = view.pixel_positions(view.principal_point)
+    assert np.allclose(np.cross(foot - view.source, view.normal), 0, atol=1e-9)
+
+
+def test_rays_go_through_the_points_that_their_pixels_come_from():
+    view = ProjectionGeometry.c_arm(
+        ISOCENTRE, -35, 20, in_plane_rotation_deg=70, offset=(5, 9), mirrored=True
+    )
+    points = ISOCENTRE + np.random.default_rng(1).normal(0, 60, (20, 3))
+    source, directions = view.rays(view.project_points(points))
+    assert np.allclose(np.linalg.norm(directions, axis=1), 1)
+    away = np.cross(points - source, directions)
+    assert np.linalg.norm(away, axis=1).max() < 1e-9
+
+
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_presets_show_the_isocentre_with_the_head_up(name):
+    preset = presets.PRESETS[name]
+    view = presets.view(name, ISOCENTRE, pixels=300)
+    assert max(view.size) == 300
+    assert np.array(view.size) * view.pixel_mm == pytest.approx(preset.field_mm, abs=1.0)
+    assert view.source_detector_mm == pytest.approx(preset.sdd_mm)
+    assert np.linalg.norm(view.source - ISOCENTRE) == pytest.approx(preset.sdd_mm - preset.object_mm)
+    assert np.allclose(view.project_points(ISOCENTRE), [(np.array(view.size) - 1) / 2])
+    head, feet = view.project_points([ISOCENTRE + 50 * HEAD, ISOCENTRE - 50 * HEAD])
+    assert head[1] < feet[1]
+    assert preset.source
+
+
+@pytest.mark.parametrize("name", ["chest PA", "chest AP", "pelvis AP"])
+def test_frontal_presets_hang_the_patients_right_on_the_left(name):
+    right, left = presets.view(name, ISOCENTRE).project_points([ISOCENTRE - 40 * LEFT, ISOCENTRE + 40 * LEFT])
+    assert right[0] < left[0]
+
+
+def test_an_unknown_preset_and_an_image_without_pixels_are_refused():
+    with pytest.raises(GeometryError, match="choose one of"):
+        presets.view("ear", ISOCENTRE)
+    with pytest.raises(GeometryError, match="at least one pixel"):
+        presets.view("chest PA", ISOCENTRE, pixels=0)

@@ -15,9 +15,7 @@ from FluoroSAMSlicerLib.drr import siddon
 @pytest.fixture(scope="module")
 def checked_march():
     """The kernel compiled to raise IndexError where it would read outside an array."""
-    kernel = numba.njit(boundscheck=True, error_model="numpy")(siddon._march_tiles)
-    siddon._compile(kernel)
-    return kernel
+    return numba.njit(boundscheck=True, error_model="numpy")(siddon._march_tiles)
 
 
 def chords(shape, source, pixels) -> np.ndarray:
@@ -55,9 +53,8 @@ def test_rays_along_planes_edges_and_corners_stay_inside_the_volume(checked_marc
         image, density = np.zeros((16, 16), np.float32), np.zeros((3, 16, 16), np.float32)
         paths = np.zeros((3, 16, 16), np.float32)
         checked_march(
-            0, 1, shape, pixel, to_column, to_row, source, np.eye(3), np.zeros(labels.size, np.int16), True,
-            np.ones((1, 3), np.float32), 0, True, labels, np.arange(3, dtype=np.int32), True,
-            image, density, paths,
+            0, 1, shape, pixel, to_column, to_row, source, np.eye(3), np.zeros(labels.size, np.int16), image,
+            np.full((1, 3), 2**20, np.int32), 0, density, labels, np.arange(3, dtype=np.int32), paths, None,
         )  # fmt: skip
         rows, columns = np.indices(image.shape)[..., None]
         pixels = pixel + columns * to_column + rows * to_row
@@ -65,6 +62,7 @@ def test_rays_along_planes_edges_and_corners_stay_inside_the_volume(checked_marc
         on_a_face = np.abs((source + pixels) / 2 - source).min(axis=-1) < 1e-6
         tolerance = 1e-5 * max(1.0, exact.max()) + 1e-10 * distance
         assert np.abs(paths.sum(axis=0) - image / 0.02)[~on_a_face].max(initial=0) < tolerance
+        assert np.abs(density[0] * 10 - image / 0.02)[~on_a_face].max(initial=0) < tolerance
         assert np.abs(image / 0.02 - exact)[~on_a_face].max(initial=0) < tolerance
 
 

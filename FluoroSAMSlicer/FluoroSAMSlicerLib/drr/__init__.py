@@ -1,4 +1,4 @@
-"""X-ray images from CT: geometry, exact projection with labels and materials, beam and noise.
+"""X-ray images from CT: geometry, projectors, labels, materials, tools, beam, scatter, blur and noise.
 
 World coordinates are LPS millimetres, volumes (K, J, I), images (H, W), pixels (x, y) = (column, row)
 with centres at integers.
@@ -9,25 +9,43 @@ with centres at integers.
     image = display(Beam(90).intensity(projection.area_density))
 """
 
-from .beam import Beam, add_noise, display, mass_attenuation
-from .errors import BeamError, DRRError, GeometryError, VolumeError
+from . import presets, tools
+from .attenuation import mass_attenuation
+from .beam import KILOVOLTS, Beam
+from .errors import BeamError, DRRError, GeometryError, MeshError, VolumeError
+from .exposure import Exposure, Scatter, XRay, expose
 from .geometry import ProjectionGeometry
+from .images import add_noise, display
+from .mesh import Mesh
+from .placement import Tool
 from .projection import Projection, project
+from .projectors import PROJECTORS
 from .volume import CTVolume, Grid, LabelVolume
 
 __all__ = [
+    "KILOVOLTS",
+    "PROJECTORS",
     "Beam",
     "BeamError",
     "CTVolume",
     "DRRError",
+    "Exposure",
     "GeometryError",
     "Grid",
     "LabelVolume",
+    "Mesh",
+    "MeshError",
     "Projection",
     "ProjectionGeometry",
+    "Scatter",
+    "Tool",
     "VolumeError",
+    "XRay",
     "add_noise",
     "display",
+    "expose",
     "mass_attenuation",
+    "presets",
     "project",
+    "tools",
 ]

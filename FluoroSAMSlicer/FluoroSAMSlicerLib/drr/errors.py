@@ -17,3 +17,7 @@ class VolumeError(DRRError):
 
 class BeamError(DRRError):
     """A spectrum that is not known, or an image that no beam or detector can take."""
+
+
+class MeshError(DRRError):
+    """A surface that cannot be read, has holes, or a tool that does not exist."""

@@ -161,6 +161,36 @@ class ProjectionGeometry:
         )
         return np.hstack([to_detector, -(to_detector @ self.source)[:, None]])
 
+    @property
+    def principal_point(self) -> np.ndarray:
+        """Pixel (x, y) where the perpendicular from the source meets the detector plane, (2,) float64."""
+        foot = (self.source - self.detector_centre) @ np.stack([self.column_axis, self.row_axis], axis=1)
+        return foot / self.pixel_mm + (np.array(self.size) - 1) / 2
+
+    def intrinsic_matrix(self) -> np.ndarray:
+        """3x3 camera matrix in pixels: focal lengths on the diagonal, the principal point in the last column."""
+        matrix = np.diag([*(self.source_detector_mm / np.array(self.pixel_mm)), 1.0])
+        matrix[:2, 2] = self.principal_point
+        return matrix
+
+    def extrinsic_matrix(self) -> np.ndarray:
+        """4x4 world LPS mm to camera: x along columns, y along rows, z from the source to the detector plane.
+
+        ``intrinsic_matrix() @ extrinsic_matrix()[:3]`` is ``projection_matrix()`` times the source's distance.
+        The determinant is -1 for images hung as one sees the patient from the detector, as ``c_arm`` makes them,
+        and 1 for images as the source sees them, as computer vision has it; ``mirrored`` changes one to the other.
+        """
+        z = self.normal * np.sign((self.detector_centre - self.source) @ self.normal)
+        matrix = np.eye(4)
+        matrix[:3, :3] = [self.column_axis, self.row_axis, z]
+        matrix[:3, 3] = -matrix[:3, :3] @ self.source
+        return matrix
+
+    def rays(self, pixels) -> tuple[np.ndarray, np.ndarray]:
+        """(source (3,), unit directions (..., 3)) of the rays to pixels (..., 2) in (x, y) order, world LPS."""
+        directions = self.pixel_positions(pixels) - self.source
+        return self.source, directions / np.linalg.norm(directions, axis=-1, keepdims=True)
+
     def project_points(self, points) -> np.ndarray:
         """Pixel coordinates (N, 2) as (x, y) of world LPS points (N, 3); NaN at or behind the source."""
         points = np.asarray(points, dtype=np.float64).reshape(-1, 3)

@@ -1,37 +1,50 @@
-"""Exact voxel traversal on the CPU (numba): image, materials and labels in one march.
+"""Exact projection of box voxels on the CPU (numba): image, materials and labels in one march.
 
-Siddon's radiological path (Med Phys 12, 1985) in the incremental form of Amanatides and Woo (1987).
+Siddon's radiological path (Med Phys 12, 1985), rearranged. Along the axis a ray climbs fastest it fills one
+slab of voxels after the other; only the planes of the other two axes have to be found. Between two of those
+the ray stays in one column of voxels, whose whole numbers are summed as they are; at the crossing of such a
+plane, a share f into slab n, the sum over slabs is put right by f * (voxel left - voxel entered). That is the
+same sum as Siddon's, with about a quarter of the work a voxel.
+
 Parallelism is by threads over tiles of the detector with the GIL released, not by numba's own threading
 layers: those differ by platform, and some forbid concurrent calls or a later fork.
 """
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
 
+from .compiling import compiled
+
 TILE = 16
+DENSITY_UNIT = 2.0**-20
+"""Materials are summed as whole multiples of this density, g/cm3."""
 
 
 def _march_tiles(
     first_tile, last_tile, shape, origin, to_column, to_row, source, mm_per_index,
-    hu, with_image, densities, lowest_hu, with_materials, labels, slots, with_labels,
-    line_integral, area_density, label_path,
+    hu, line_integral, densities, lowest_hu, area_density, labels, slots, label_path, label_bits,
 ):  # fmt: skip
     """March every ray of the tiles first_tile..last_tile - 1 of the detector.
 
-    Positions are continuous voxel indices in (i, j, k) order, shifted so that voxel n fills n to n + 1.
-    A ray runs from the source to its pixel; its parameter t is world millimetres, which the 3x3
-    ``mm_per_index`` (index step to world step) supplies for anisotropic and oblique grids alike.
-    ``slots`` maps a label value to its plane of ``label_path``, -1 for values that are not wanted.
+    Positions are continuous voxel indices in (i, j, k) order, shifted so that voxel n fills n to n + 1. A ray
+    runs from the source to its pixel; its parameter u counts slabs of its steepest axis from the source on.
+    The 3x3 ``mm_per_index`` (index step to world step) gives the length of a slab for any grid.
+
+    hu: flat int16, none below -1000. line_integral: (H, W).
+    densities: (N, 3) int32 by HU above lowest_hu, or None; then area_density (3, H, W) is not written.
+    labels: flat uint16, or None. ``slots`` maps a label to its plane, -1 for those that are not wanted; its
+    length goes to ``label_path`` (L, H, W), or, where that is None, its bit into ``label_bits`` (words, H, W).
+    hu may be None too; arguments that are None cost nothing, as each combination is compiled by itself.
     Indices are cast to unsigned where they are used, which spares numba's test for negative ones.
     """
     height, width = line_integral.shape
     tiles_across = (width + 15) // 16
-    size_k, size_j, size_i = shape
-    stride_j = size_i
-    stride_k = size_i * size_j
+    size = (shape[2], shape[1], shape[0])
+    stride = (1, shape[2], shape[2] * shape[1])
     for tile in range(first_tile, last_tile):
         row_start = (tile // tiles_across) * 16
         column_start = (tile % tiles_across) * 16
@@ -40,159 +53,228 @@ def _march_tiles(
                 dx = origin[0] + column * to_column[0] + row * to_row[0] - source[0]
                 dy = origin[1] + column * to_column[1] + row * to_row[1] - source[1]
                 dz = origin[2] + column * to_column[2] + row * to_row[2] - source[2]
+                if abs(dy) >= abs(dx) and abs(dy) >= abs(dz):
+                    a, b, c = 1, 0, 2
+                    reach, db, dc = dy, dx, dz
+                elif abs(dx) >= abs(dz):
+                    a, b, c = 0, 1, 2
+                    reach, db, dc = dx, dy, dz
+                else:
+                    a, b, c = 2, 0, 1
+                    reach, db, dc = dz, dx, dy
+                size_a, size_b, size_c = size[a], size[b], size[c]
+                step_a, step_b, step_c = stride[a], stride[b], stride[c]
+                at_a, at_b, at_c = source[a], source[b], source[c]
+                corner = 0
+                if reach < 0.0:  # count the slabs from the far side, so that every ray climbs
+                    reach = -reach
+                    at_a = size_a - at_a
+                    corner = (size_a - 1) * step_a
+                    step_a = -step_a
                 wx = mm_per_index[0, 0] * dx + mm_per_index[0, 1] * dy + mm_per_index[0, 2] * dz
                 wy = mm_per_index[1, 0] * dx + mm_per_index[1, 1] * dy + mm_per_index[1, 2] * dz
                 wz = mm_per_index[2, 0] * dx + mm_per_index[2, 1] * dy + mm_per_index[2, 2] * dz
-                length = np.sqrt(wx * wx + wy * wy + wz * wz)
-                dx /= length
-                dy /= length
-                dz /= length
+                slab_mm = math.sqrt(wx * wx + wy * wy + wz * wz) / reach
+                db /= reach
+                dc /= reach
 
-                # Clip the ray to the volume, slab by slab.
-                t = 0.0
-                end = length
+                # Clip the ray to the volume.
+                start = max(0.0, -at_a)
+                end = min(reach, size_a - at_a)
+                gap_b, gap_c = np.inf, np.inf
                 missed = False
-                if abs(dx) > 1e-12:
-                    inverse = 1.0 / dx
-                    near = -source[0] * inverse
-                    far = (size_i - source[0]) * inverse
-                    if near > far:
-                        near, far = far, near
-                    t = max(t, near)
-                    end = min(end, far)
-                elif source[0] < 0.0 or source[0] >= size_i:
+                if abs(db) > 1e-12:
+                    gap_b = abs(1.0 / db)
+                    near, far = -at_b / db, (size_b - at_b) / db
+                    start = max(start, min(near, far))
+                    end = min(end, max(near, far))
+                elif at_b < 0.0 or at_b >= size_b:
                     missed = True
-                if abs(dy) > 1e-12:
-                    inverse = 1.0 / dy
-                    near = -source[1] * inverse
-                    far = (size_j - source[1]) * inverse
-                    if near > far:
-                        near, far = far, near
-                    t = max(t, near)
-                    end = min(end, far)
-                elif source[1] < 0.0 or source[1] >= size_j:
+                if abs(dc) > 1e-12:
+                    gap_c = abs(1.0 / dc)
+                    near, far = -at_c / dc, (size_c - at_c) / dc
+                    start = max(start, min(near, far))
+                    end = min(end, max(near, far))
+                elif at_c < 0.0 or at_c >= size_c:
                     missed = True
-                if abs(dz) > 1e-12:
-                    inverse = 1.0 / dz
-                    near = -source[2] * inverse
-                    far = (size_k - source[2]) * inverse
-                    if near > far:
-                        near, far = far, near
-                    t = max(t, near)
-                    end = min(end, far)
-                elif source[2] < 0.0 or source[2] >= size_k:
-                    missed = True
-                # Far more than the rounding of the sums below, far less than any result shows: the ray stops
-                # before the plane it leaves through, so that no step can lead out of the volume.
-                end -= 1e-11 * length
-                if missed or not t < end:
+                if missed or not start < end:
                     continue
 
-                # First voxel, and the parameter of the next plane crossed along each axis.
-                i = min(max(int(np.floor(source[0] + dx * t)), 0), size_i - 1)
-                j = min(max(int(np.floor(source[1] + dy * t)), 0), size_j - 1)
-                k = min(max(int(np.floor(source[2] + dz * t)), 0), size_k - 1)
-                step_i = 1 if dx > 0.0 else -1
-                step_j = 1 if dy > 0.0 else -1
-                step_k = 1 if dz > 0.0 else -1
-                next_i, next_j, next_k = np.inf, np.inf, np.inf
-                gap_i, gap_j, gap_k = np.inf, np.inf, np.inf
-                if abs(dx) > 1e-12:
-                    gap_i = abs(1.0 / dx)
-                    next_i = (i + (step_i > 0) - source[0]) / dx
-                if abs(dy) > 1e-12:
-                    gap_j = abs(1.0 / dy)
-                    next_j = (j + (step_j > 0) - source[1]) / dy
-                if abs(dz) > 1e-12:
-                    gap_k = abs(1.0 / dz)
-                    next_k = (k + (step_k > 0) - source[2]) / dz
-                at = i + j * stride_j + k * stride_k
-                step_j *= stride_j
-                step_k *= stride_k
+                # Slabs crossed from face to face are first..last - 1. The margin is far more than the rounding
+                # of the sums below: the plane by which the ray leaves the volume is never among them.
+                first = int(math.ceil(start + at_a + 1e-6))
+                last = int(math.floor(end + at_a - 1e-6))
+                slab = min(max(int(math.floor(start + at_a)), 0), size_a - 1)
+                stop = min(int(math.ceil(end + at_a)), size_a)
+                if first >= last:
+                    first = last = stop
+                whole = np.int64(0)
+                whole_soft, whole_bone, whole_metal = np.int64(0), np.int64(0), np.int64(0)
+                part, soft, bone, metal = 0.0, 0.0, 0.0, 0.0
 
-                total = 0.0
-                soft = 0.0
-                bone = 0.0
-                metal = 0.0
-                run_start = t
-                run_label = 0
-                if with_labels:
-                    run_label = int(labels[at])
-                while True:
-                    here = np.uint64(at)
-                    if next_i < next_j:
-                        if next_i < next_k:
-                            crossing = next_i
-                            next_i += gap_i
-                            at += step_i
+                # The slabs at both ends, piece by piece: two planes at most cut each of them into three.
+                while slab < stop:
+                    if slab == first:
+                        slab = last
+                        continue
+                    left = max(start, slab - at_a)
+                    right = min(end, slab + 1 - at_a)
+                    cut, other = right, right
+                    low, high = math.floor(at_b + left * db), math.floor(at_b + right * db)
+                    if low != high:
+                        cut = min(max((max(low, high) - at_b) / db, left), right)
+                    low, high = math.floor(at_c + left * dc), math.floor(at_c + right * dc)
+                    if low != high:
+                        other = min(max((max(low, high) - at_c) / dc, left), right)
+                    if other < cut:
+                        cut, other = other, cut
+                    for piece in range(3):
+                        from_u, to_u = left, cut
+                        if piece == 1:
+                            from_u, to_u = cut, other
+                        elif piece == 2:
+                            from_u, to_u = other, right
+                        length = to_u - from_u
+                        if length > 0.0:
+                            middle = (from_u + to_u) / 2
+                            in_b = min(max(int(math.floor(at_b + middle * db)), 0), size_b - 1)
+                            in_c = min(max(int(math.floor(at_c + middle * dc)), 0), size_c - 1)
+                            at = np.uint64(corner + slab * step_a + in_b * step_b + in_c * step_c)
+                            if hu is not None:
+                                part += length * hu[at]
+                            if densities is not None:
+                                line = np.uint64(np.int64(hu[at]) - lowest_hu)
+                                soft += length * densities[line, 0]
+                                bone += length * densities[line, 1]
+                                metal += length * densities[line, 2]
+                            if labels is not None:
+                                slot = slots[labels[at]]
+                                if slot >= 0:
+                                    if label_path is not None:
+                                        label_path[slot, row, column] += length * slab_mm
+                                    if label_bits is not None:
+                                        label_bits[slot >> 6, row, column] |= np.uint64(1) << np.uint64(
+                                            slot & 63
+                                        )
+                    slab += 1
+
+                slabs = last - first
+                if slabs > 0:
+                    at_b += (first - at_a) * db
+                    at_c += (first - at_a) * dc
+                    in_b = min(max(int(math.floor(at_b)), 0), size_b - 1)
+                    in_c = min(max(int(math.floor(at_c)), 0), size_c - 1)
+                    at = corner + first * step_a + in_b * step_b + in_c * step_c
+                    next_b, next_c = np.inf, np.inf
+                    if gap_b < np.inf:
+                        next_b = (in_b + (db > 0.0) - at_b) / db
+                    if gap_c < np.inf:
+                        next_c = (in_c + (dc > 0.0) - at_c) / dc
+                    step_b = step_b if db > 0.0 else -step_b
+                    step_c = step_c if dc > 0.0 else -step_c
+                    done = 0
+                    run_start = 0.0
+                    run_label = 0
+                    if labels is not None:
+                        run_label = int(labels[np.uint64(at)])
+                    going = True
+                    while going:
+                        if next_b < next_c:
+                            crossing = next_b
+                            next_b += gap_b
+                            step = step_b
                         else:
-                            crossing = next_k
-                            next_k += gap_k
-                            at += step_k
-                    elif next_j < next_k:
-                        crossing = next_j
-                        next_j += gap_j
-                        at += step_j
-                    else:
-                        crossing = next_k
-                        next_k += gap_k
-                        at += step_k
-                    last = crossing >= end
-                    if last:
-                        crossing = end
-                    if with_image:
-                        number = int(hu[here])
-                        total += (crossing - t) * max(number + 1000, 0)
-                        if with_materials:
-                            line = np.uint64(number - lowest_hu)
-                            soft += (crossing - t) * densities[line, 0]
-                            bone += (crossing - t) * densities[line, 1]
-                            metal += (crossing - t) * densities[line, 2]
-                    t = crossing
-                    if last:
-                        break
-                    if with_labels:
-                        label = int(labels[np.uint64(at)])
-                        if label != run_label:
-                            slot = slots[run_label]
-                            if slot >= 0:
-                                label_path[slot, row, column] += t - run_start
-                            run_label = label
-                            run_start = t
-                if with_labels:
-                    slot = slots[run_label]
-                    if slot >= 0:
-                        label_path[slot, row, column] += t - run_start
-                if with_image:
-                    line_integral[row, column] = total * 2e-5
-                    if with_materials:
-                        area_density[0, row, column] = soft * 0.1
-                        area_density[1, row, column] = bone * 0.1
-                        area_density[2, row, column] = metal * 0.1
+                            crossing = next_c
+                            next_c += gap_c
+                            step = step_c
+                        going = crossing < slabs
+                        until = int(crossing) if going else slabs
+                        while done < until:
+                            here = np.uint64(at)
+                            if hu is not None:
+                                number = np.int64(hu[here])
+                                whole += number
+                            if densities is not None:
+                                line = np.uint64(number - lowest_hu)
+                                whole_soft += densities[line, 0]
+                                whole_bone += densities[line, 1]
+                                whole_metal += densities[line, 2]
+                            if labels is not None:
+                                label = int(labels[here])
+                                if label != run_label:
+                                    slot = slots[run_label]
+                                    if slot >= 0:
+                                        if label_path is not None:
+                                            label_path[slot, row, column] += (done - run_start) * slab_mm
+                                        if label_bits is not None:
+                                            label_bits[slot >> 6, row, column] |= np.uint64(1) << np.uint64(
+                                                slot & 63
+                                            )
+                                    run_label = label
+                                    run_start = float(done)
+                            at += step_a
+                            done += 1
+                        if going:
+                            here = np.uint64(at)
+                            at += step
+                            there = np.uint64(at)
+                            share = crossing - until
+                            if hu is not None:
+                                number = np.int64(hu[here])
+                                entered = np.int64(hu[there])
+                                part += share * (number - entered)
+                            if densities is not None:
+                                line, other_line = (
+                                    np.uint64(number - lowest_hu),
+                                    np.uint64(entered - lowest_hu),
+                                )
+                                soft += share * (densities[line, 0] - densities[other_line, 0])
+                                bone += share * (densities[line, 1] - densities[other_line, 1])
+                                metal += share * (densities[line, 2] - densities[other_line, 2])
+                            if labels is not None:
+                                for turn in range(2):
+                                    label = int(labels[there]) if turn else int(labels[here])
+                                    begin = crossing if turn else float(until)
+                                    if label != run_label:
+                                        slot = slots[run_label]
+                                        if slot >= 0 and begin > run_start:
+                                            if label_path is not None:
+                                                label_path[slot, row, column] += (begin - run_start) * slab_mm
+                                            if label_bits is not None:
+                                                label_bits[slot >> 6, row, column] |= np.uint64(
+                                                    1
+                                                ) << np.uint64(slot & 63)
+                                        run_label = label
+                                        run_start = begin
+                    if labels is not None:
+                        slot = slots[run_label]
+                        if slot >= 0:
+                            if label_path is not None:
+                                label_path[slot, row, column] += (slabs - run_start) * slab_mm
+                            if label_bits is not None:
+                                label_bits[slot >> 6, row, column] |= np.uint64(1) << np.uint64(slot & 63)
+
+                if hu is not None:
+                    line_integral[row, column] = (
+                        max(part + whole + 1000.0 * (end - start), 0.0) * slab_mm * 2e-5
+                    )
+                if densities is not None:
+                    scale = 0.1 * 2.0**-20 * slab_mm
+                    area_density[0, row, column] = max(soft + whole_soft, 0.0) * scale
+                    area_density[1, row, column] = max(bone + whole_bone, 0.0) * scale
+                    area_density[2, row, column] = max(metal + whole_metal, 0.0) * scale
 
 
 @lru_cache(maxsize=1)
 def march():
-    """The compiled kernel; compiled once a machine where a cache folder can be written, else once a process."""
-    import numba
-
-    for options in ({"cache": True}, {}):
-        try:
-            compiled = numba.njit(nogil=True, error_model="numpy", **options)(_march_tiles)
-            _compile(compiled)
-            return compiled
-        except Exception:  # a cache that is unwritable, full or damaged fails in many ways
-            if not options:
-                raise
+    """The compiled kernel."""
+    return compiled(_march_tiles, _compile)
 
 
 def _compile(kernel) -> None:
-    """March one ray through one voxel, with the argument types every later call has."""
-    line_integral = np.zeros((1, 1), dtype=np.float32)
+    """March one ray through one voxel: what a failing cache folder is noticed by."""
     point = np.full(3, 0.5)
     kernel(
         0, 1, (1, 1, 1), point + 2.0, np.zeros(3), np.zeros(3), point - 2.0, np.eye(3),
-        np.zeros(1, dtype=np.int16), True, np.zeros((1, 3), dtype=np.float32), 0, True,
-        np.zeros(1, dtype=np.uint16), np.zeros(1, dtype=np.int32), True,
-        line_integral, np.zeros((3, 1, 1), dtype=np.float32), np.zeros((1, 1, 1), dtype=np.float32),
+        np.zeros(1, dtype=np.int16), np.zeros((1, 1), dtype=np.float32), None, 0, None, None, None, None, None,
     )  # fmt: skip

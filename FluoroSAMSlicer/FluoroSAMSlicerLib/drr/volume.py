@@ -11,6 +11,7 @@ import numpy as np
 from .errors import VolumeError
 
 _LARGEST_VOXEL_COUNT = 2**33
+NOTHING_HU = -1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,12 +91,17 @@ class CTVolume:
         """Read NRRD, NIfTI, MetaImage, or a folder with a DICOM series.
 
         series: the Series Instance UID to take where the folder holds several.
-        Raises VolumeError naming the file and the cause.
+        Raises VolumeError naming the file and the cause; a volume of one value throughout is no CT.
         """
         from .reading import read_volume
 
         voxels, origin, spacing, direction = read_volume(path, series)
-        return _named(cls, path, voxels, origin, spacing, direction)
+        ct = _named(cls, path, voxels, origin, spacing, direction)
+        try:
+            ct.require_contrast()
+        except VolumeError as error:
+            raise VolumeError(f"{path}: {error}") from error
+        return ct
 
     @cached_property
     def grid(self) -> Grid:
@@ -105,6 +111,26 @@ class CTVolume:
     def hu_range(self) -> tuple[int, int]:
         """Smallest and largest HU in the volume."""
         return int(self.hu.min()), int(self.hu.max())
+
+    @cached_property
+    def attenuating(self) -> np.ndarray:
+        """HU (K, J, I) int16 with nothing below -1000, the CT number of nothing; shared with ``hu`` if it can be."""
+        return self.hu if self.hu_range[0] >= NOTHING_HU else np.maximum(self.hu, np.int16(NOTHING_HU))
+
+    @cached_property
+    def sideways(self) -> np.ndarray:
+        """HU as (K, I, J), contiguous: what slices across the first axis are read from. Made once, as large as hu."""
+        sideways = np.empty((self.hu.shape[0], self.hu.shape[2], self.hu.shape[1]), np.int16)
+        for there, here in zip(sideways, self.hu, strict=True):
+            for start in range(0, here.shape[1], 64):  # by blocks that stay in the cache
+                there[start : start + 64] = here[:, start : start + 64].T
+        return sideways
+
+    def require_contrast(self) -> None:
+        """Raise VolumeError where every voxel has the same value, which no CT of anything has."""
+        lowest, highest = self.hu_range
+        if lowest == highest:
+            raise VolumeError(f"every voxel of the CT is {lowest} HU; choose a volume that shows something")
 
     @property
     def centre(self) -> np.ndarray:
