@@ -9,7 +9,8 @@ import pytest
 
 def test_a_model_from_a_labelled_ct(run, fails, shared_data, image, tmp_path):
     ct, labels = (shared_data(f"ct/spl_knee_{kind}.nrrd") for kind in ("ct_synthetic", "labels"))
-    synthesize = ("synthesize", ct, "--labels", labels, "--count", "3", "--size", "64", "--output", "shards")
+    synthesize = ("synthesize", ct, "--labels", labels, "--shards", "--count", "3")
+    synthesize += ("--size", "64", "--output", "shards")
     result = run(*synthesize)
     assert result.exit_code == 0, result.output
     assert "shards: 24 images" in result.stdout
@@ -44,7 +45,9 @@ def test_a_model_from_a_labelled_ct(run, fails, shared_data, image, tmp_path):
 
 def test_training_goes_on_from_a_model(run, shared_data, image, tmp_path):
     ct, labels = (shared_data(f"ct/spl_knee_{kind}.nrrd") for kind in ("ct_synthetic", "labels"))
-    made = run("synthesize", ct, "--labels", labels, "--count", "1", "--size", "64", "--output", "shards")
+    made = run(
+        "synthesize", ct, "--labels", labels, "--shards", "--count", "1", "--size", "64", "--output", "shards"
+    )
     assert made.exit_code == 0, made.output
     train = ("train", "shards", "--from", "compact", "--images", "1", "--prompts", "2", "--workers", "0")
     result = run(*train, "--rate", "1e-9", "--steps", "1", "--output", "run")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
 
 import click
@@ -31,7 +32,9 @@ class Program(click.Group):
             # A terminal that lacks a letter of what was typed shall show a question mark, not an error.
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")
-        return super().main(*args, **kwargs)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning(warnings.showwarning)
+            return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context):
         try:
@@ -44,6 +47,18 @@ class Program(click.Group):
         except Exception as error:
             show_traceback(ctx, error)
             raise Failure(explain(error)) from error
+
+
+def _show_warning(otherwise):
+    """Warnings of this program are for its user: a line each, without the place in the code."""
+
+    def show(message, category, filename, lineno, file=None, line=None) -> None:
+        if category is UserWarning and file is None:
+            click.echo(f"fluorosam: {message}", err=True)
+        else:
+            otherwise(message, category, filename, lineno, file, line)
+
+    return show
 
 
 def _verbose_option() -> click.Option:

@@ -47,6 +47,11 @@ class ImageReport:
     seconds: dict[str, float] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
 
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of how the masks were made, each once."""
+        return list(dict.fromkeys(note for finding in self.findings for note in finding.prediction.notes))
+
     def to_dict(self) -> dict:
         """Plain values for JSON: pixels, mm and mm2, seconds; file names relative to the report."""
         radiograph, provenance = self.radiograph, self.predictor.provenance
@@ -61,7 +66,7 @@ class ImageReport:
             if radiograph.spacing is None
             else [float(side) for side in radiograph.spacing],
             "spacing_source": radiograph.spacing_source,
-            "notes": list(radiograph.notes),
+            "notes": [*radiograph.notes, *self.notes],
             "model": {
                 "name": provenance.name,
                 "version": self.predictor.version,
@@ -121,6 +126,7 @@ class ImageReport:
             for index in finding.prediction.missed:
                 x, y = finding.asked.points[index]
                 lines.append(f"    the click at {x:g}, {y:g} could not be satisfied together with the others")
+        lines += [f"  note: {note}" for note in self.notes]
         lines += [f"  {kind:12}  {path}" for kind, path in self.files.items()]
         lines.append("  " + ", ".join(f"{step} {value:.2f} s" for step, value in self.seconds.items()))
         return lines

@@ -1,0 +1,160 @@
+"""Labels as people have them: tables, Slicer segmentations with layers, TotalSegmentator files and folders."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from FluoroSAMSlicerLib.dataset import CTSource, DatasetError, read_names
+from FluoroSAMSlicerLib.dataset.layers import structure_names
+from FluoroSAMSlicerLib.drr import DRRError
+
+from .conftest import body, picture, write_segmentation
+
+
+@pytest.fixture
+def ct(tmp_path):
+    sitk.WriteImage(picture(body()[0]), str(tmp_path / "ct.nrrd"))
+    return tmp_path / "ct.nrrd"
+
+
+@pytest.fixture
+def labels(tmp_path):
+    path = tmp_path / "labels.nrrd"
+    sitk.WriteImage(picture(body()[1]), str(path))
+    (tmp_path / "labels.json").write_text(json.dumps({"1": "femur_right", "2": "femur_left"}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.json", '{"labels": [{"value": 1, "text": "liver"}, {"value": 7, "name": "spleen"}]}'),
+        ("a.json", '{"0": "background", "1": "liver", "7": "spleen"}'),
+        ("a.json", '{"labels": {"background": 0, "liver": 1, "spleen": 7}}'),
+        ("a.csv", "value,name\n1,liver\n7,spleen\n"),
+        ("a.csv", "\ufeffName,Label\nliver,1\nspleen,7\n"),
+        ("a.ctbl", "# Color\n0 background 0 0 0 0\n1 liver 9 9 9 255\n7 spleen 1 2 3 255\n"),
+    ],
+)
+def test_tables_of_names_in_the_forms_people_have(tmp_path, name, text):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert read_names(tmp_path / name) == {1: "liver", 7: "spleen"}
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"a": "b"}', '{"labels": [{"value": 1}]}', '{"labels": [3]}'])
+def test_what_is_no_table_is_refused_with_the_forms(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(DatasetError, match="CSV file with the columns"):
+        read_names(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "L4/L5 disc", "a\\b", "..", "", "x" * 300, "a\nb"])
+def test_names_that_could_be_paths_are_refused(tmp_path, name):
+    (tmp_path / "a.json").write_text(json.dumps({"1": name}))
+    with pytest.raises(DatasetError, match="label 1.*(rename it|plain name)"):
+        read_names(tmp_path / "a.json")
+
+
+def test_names_are_resolved_and_unknown_ones_kept(ct, tmp_path):
+    labels = write_segmentation(tmp_path / "s.seg.nrrd", [body()[1]], [("Femur R", 0, 1), ("pet rock", 0, 2)])
+    assert structure_names(labels) == ("pet rock", "right femur")
+    assert CTSource(ct, labels).load().structures == {"right femur": (1,), "pet rock": (2,)}
+
+
+def test_overlapping_layers_keep_every_structure_whole(sources):
+    subject = sources[0].load()
+    _, bones, organ = body()
+    for name, truth in (
+        ("right femur", bones == 1),
+        ("left femur", bones == 2),
+        ("growth (wild)", organ > 0),
+    ):
+        assert np.array_equal(np.isin(subject.labels.labels, subject.structures[name]), truth)
+    shared = set(subject.structures["right femur"]) & set(subject.structures["growth (wild)"])
+    assert len(shared) == 1 and len(subject.structures["left femur"]) == 1
+
+
+def test_a_folder_of_masks_is_a_segmentation_with_a_file_a_structure(ct, tmp_path):
+    folder = tmp_path / "segmentations"
+    folder.mkdir()
+    _, bones, organ = body()
+    for name, mask in (("femur_right", bones == 1), ("liver", organ), ("spleen", organ * 0)):
+        sitk.WriteImage(picture(mask.astype(np.uint8)), str(folder / f"{name}.nii.gz"))
+    subject = CTSource(ct, folder).load()
+    assert set(subject.structures) == {"right femur", "liver"}
+    assert np.array_equal(np.isin(subject.labels.labels, subject.structures["liver"]), organ > 0)
+
+
+def test_names_in_a_nifti_header_are_found(ct, tmp_path):
+    plain, packed = tmp_path / "plain.nii", tmp_path / "total.nii.gz"
+    sitk.WriteImage(picture(body()[1]), str(plain))
+    content = bytearray(plain.read_bytes())
+    table = b'<LabelTable><Label Key="1" Red="1"><![CDATA[femur_right]]></Label><Label Key="2">spleen</Label>'
+    table += b" " * (-(len(table) + 8) % 16)
+    content[348:352] = b"\x01\0\0\0"
+    content[108:112] = struct.pack("<f", 352 + 8 + len(table))
+    packed.write_bytes(
+        gzip.compress(content[:352] + struct.pack("<ii", len(table) + 8, 0) + table + content[352:])
+    )
+    assert set(CTSource(ct, packed).load().structures) == {"right femur", "spleen"}
+
+
+def test_a_cropped_and_turned_segmentation_falls_into_place(ct, labels):
+    image = sitk.ReadImage(str(labels))
+    cropped = sitk.Flip(image, (True, False, False))[5:40, 3:28, 6:33]
+    turned = sitk.PermuteAxes(cropped, (2, 0, 1))
+    sitk.WriteImage(turned, str(labels))
+    whole, bones = CTSource(ct, labels).load(), body()[1]
+    bones[:6] = bones[33:] = 0
+    assert np.array_equal(whole.labels.labels, bones)
+
+
+@pytest.mark.parametrize("change", ["shift", "spacing", "turn", "away"])
+def test_labels_on_another_grid_are_refused_with_advice(ct, labels, change):
+    image = sitk.ReadImage(str(labels))
+    if change == "shift":
+        image.SetOrigin((-84.0, -58.0, 100.0))
+    elif change == "spacing":
+        image.SetSpacing((4.02, 4, 4))
+    elif change == "turn":
+        image.SetDirection((0.995, -0.0998, 0, 0.0998, 0.995, 0, 0, 0, 1))
+    else:
+        image.SetOrigin((-86.0, -58.0, 1100.0))
+    sitk.WriteImage(image, str(labels))
+    with pytest.raises(DatasetError, match="resample them onto the CT|lie outside the CT"):
+        CTSource(ct, labels).load()
+
+
+@pytest.mark.parametrize(
+    ("array", "advice"),
+    [
+        (np.full((40, 30, 44), 7, np.int16), "every voxel of the CT is 7 HU"),
+        (np.where(np.arange(44) > 3, -1000, -900) * np.ones((40, 30, 1)), "nothing but air"),
+        (np.where(np.arange(44) > 3, np.nan, 0) * np.ones((40, 30, 1), np.float32), "not finite"),
+    ],
+)
+def test_a_ct_that_shows_nothing_is_refused(ct, labels, array, advice):
+    sitk.WriteImage(picture(array), str(ct))
+    with pytest.raises((DatasetError, DRRError), match=advice):
+        CTSource(ct, labels).load()
+
+
+def test_labels_without_voxels_names_or_files_are_refused(ct, labels, tmp_path):
+    with pytest.raises(DatasetError, match="labels are needed"):
+        CTSource(ct, "")
+    with pytest.raises(DatasetError, match="no such"):
+        CTSource(ct, tmp_path / "absent.nrrd").load()
+    (tmp_path / "labels.json").unlink()
+    with pytest.raises(DatasetError, match="give a table of names"):
+        CTSource(ct, labels).load()
+    (tmp_path / "labels.json").write_text('{"9": "liver"}')
+    with pytest.raises(DatasetError, match="none of its labels has a name"):
+        CTSource(ct, labels).load()
+    sitk.WriteImage(picture(body()[1] * 0), str(labels))
+    with pytest.raises(DatasetError, match="no voxel is labelled"):
+        CTSource(ct, labels).load()
