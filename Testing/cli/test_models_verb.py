@@ -14,6 +14,7 @@ def bundled(model_folder, tmp_path, monkeypatch):
     resources = tmp_path / "Resources"
     shutil.copytree(model_folder, resources / "Models" / "compact")
     monkeypatch.setattr("FluoroSAMSlicerLib.model.storage._resources", lambda: resources)
+    monkeypatch.setenv("FLUOROSAM_MODELS", str(tmp_path / "none"))
     return resources / "Models" / "compact"
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -15,9 +13,10 @@ from FluoroSAMSlicerLib.model import (
     FluoroSAMConfig,
     PublishedTokenizer,
     TokenError,
+    clip_vocabulary,
     train_tokenizer,
 )
-from FluoroSAMSlicerLib.model.clip_vocabulary import SIMPLE
+from FluoroSAMSlicerLib.model.clip_vocabulary import SIMPLE, find_clip_vocabulary
 from FluoroSAMSlicerLib.model.tokens import normalise
 
 PHRASES = [
@@ -101,7 +100,18 @@ def test_every_form_of_the_clip_vocabulary_gives_the_same_ids(tmp_path):
     assert simple[0, :5].tolist() == [start, 512 + 2, 512 + 4, end, 0]
 
 
-def test_absent_and_damaged_clip_vocabularies(tmp_path):
+def test_a_vocabulary_is_found_beside_the_model_before_it_is_looked_for_elsewhere(tmp_path, monkeypatch):
+    write_tiny_clip_vocabulary(tmp_path)
+    monkeypatch.setenv("FLUOROSAM_CLIP_VOCABULARY", str(tmp_path / "simple"))
+    assert find_clip_vocabulary(tmp_path / "pair") == tmp_path / "pair"
+    assert find_clip_vocabulary(tmp_path) == tmp_path / "simple"
+    assert torch.equal(
+        PublishedTokenizer(tmp_path).encode(["left"]), PublishedTokenizer(tmp_path / "whole").encode(["left"])
+    )
+
+
+def test_absent_and_damaged_clip_vocabularies(tmp_path, monkeypatch):
+    monkeypatch.setattr(clip_vocabulary, "_elsewhere", list)
     with pytest.raises(TokenError, match="vocab.json and merges.txt"):
         PublishedTokenizer(tmp_path).encode(["femur"])
     (tmp_path / "vocab.json").write_text("{")
@@ -129,20 +139,8 @@ def test_text_is_normalised_as_clip_was_trained():
     assert normalise("C\u2013arm") == "c\u2013arm"
 
 
-def clip_vocabulary() -> Path | None:
-    """CLIP's own vocabulary: ``FLUOROSAM_CLIP_VOCABULARY``, or an installed package that brings it."""
-    folders = (
-        [Path(os.environ["FLUOROSAM_CLIP_VOCABULARY"])] if "FLUOROSAM_CLIP_VOCABULARY" in os.environ else []
-    )
-    for package in ("open_clip", "clip"):
-        found = importlib.util.find_spec(package)
-        folders += map(Path, found.submodule_search_locations or ()) if found else ()
-    names = (SIMPLE, "vocab.json", "tokenizer.json")
-    return next((f for f in folders if any((f / name).is_file() for name in names)), None)
-
-
 def test_published_tokens_equal_the_reference(reference_fixture):
-    folder = clip_vocabulary()
+    folder = find_clip_vocabulary()
     if folder is None:
         pytest.skip(
             "CLIP's vocabulary is not bundled: set FLUOROSAM_CLIP_VOCABULARY or install open_clip_torch"

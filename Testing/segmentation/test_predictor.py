@@ -173,6 +173,37 @@ def test_half_precision_is_used_where_wanted_and_close_to_float32(model_folder, 
     assert 0 < difference < 0.1 * first.abs().max()
 
 
+def test_half_precision_leaves_the_network_exact_and_is_no_rounder_than_autocast(model_folder, image):
+    predictor = Predictor.load(model_folder, device="cpu", threads=1, half=True)
+    before = dict(predictor.network.named_parameters())
+    features = predictor.encode(image).features
+    after = dict(predictor.network.named_parameters())
+    assert all(after[name] is weight and weight.dtype == torch.float32 for name, weight in before.items())
+    shared = Predictor(
+        predictor.network, predictor.tokenizer, predictor.provenance, device="cpu", threads=1, half=True
+    )
+    exact = Predictor.load(model_folder, device="cpu", threads=1, half=False).encode(image).features
+    rounding = (shared.encode(image).features - exact).abs().mean()
+    assert 0 < (features - exact).abs().mean() < 1.1 * rounding
+
+
+def test_half_precision_works_where_torch_cannot_pack_matrices(model_folder, image, monkeypatch):
+    packed = Predictor.load(model_folder, device="cpu", threads=1, half=True).encode(image).features
+    monkeypatch.setattr("FluoroSAMSlicerLib.segmentation.precision._PACKING", None)
+    plain = Predictor.load(model_folder, device="cpu", threads=1, half=True).encode(image).features
+    assert 0 < (plain - packed).abs().max() < 0.1 * packed.abs().max()
+
+
+def test_a_network_that_is_being_trained_is_always_seen_as_it_is(model_folder, image):
+    owner = Predictor.load(model_folder, device="cpu", threads=1)
+    trained = Predictor(owner.network, owner.tokenizer, owner.provenance, device="cpu", threads=1, half=True)
+    first = trained.encode(image).features
+    with torch.no_grad():
+        owner.network.image.neck.output.weight.mul_(1.5)
+    trained._embeddings = type(trained._embeddings)(4)
+    assert not torch.allclose(trained.encode(image).features, first, atol=1e-2)
+
+
 def test_threads_are_those_that_were_asked_for_and_only_while_computing(model_folder, image, monkeypatch):
     before = torch.get_num_threads()
     predictor = Predictor.load(model_folder, device="cpu", threads=before + 1)
@@ -200,23 +231,73 @@ def test_devices_that_are_not_there_are_named(model_folder, device):
         Predictor.load(model_folder, device=device)
 
 
-def test_a_full_gpu_is_left_for_the_cpu_with_a_warning(model_folder, image, monkeypatch):
-    predictor = Predictor.load(model_folder, device="cpu", threads=1, half=False)
-    expected = predictor.encode(image).features
-    predictor = Predictor.load(model_folder, device="cpu", threads=1, half=False)
-    predictor.device = torch.device("cuda")
-    whole = predictor._encode
+@pytest.fixture
+def small_gpu(predictor, model_folder, monkeypatch):
+    """A predictor on a GPU without a GPU: what goes there stays where it is, and the network finds it full.
 
-    def encode(values):
-        if predictor.device.type == "cuda":
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return whole(values)
+    Everything but the chip is the real thing: the device's name, the number format and the way back.
+    """
+    to = torch.Tensor.to
 
-    monkeypatch.setattr(predictor, "_encode", encode)
+    def stay(tensor, *wanted, **settings):
+        gpu = [one for one in wanted if isinstance(one, torch.device) and one.type == "cuda"]
+        return tensor if gpu else to(tensor, *wanted, **settings)
+
+    def install(part: str, problem: Exception) -> Predictor:
+        own = Predictor.load(model_folder, device="cpu", threads=1, half=False)
+        whole = getattr(own.network, part)
+
+        def full(*given, **named):
+            if own.device.type == "cuda":
+                raise problem
+            return whole(*given, **named)
+
+        monkeypatch.setattr(torch.Tensor, "to", stay)
+        monkeypatch.setattr(own.network, part, full)
+        own.device = torch.device("cuda")
+        return own
+
+    return install
+
+
+FULL = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+]
+
+
+@pytest.mark.parametrize("problem", FULL)
+def test_a_gpu_too_small_for_the_image_is_left_for_the_cpu_with_a_warning(
+    model_folder, image, small_gpu, problem
+):
+    expected = Predictor.load(model_folder, device="cpu", threads=1, half=False).encode(image).features
+    predictor = small_gpu("encode_image", problem)
     with pytest.warns(UserWarning, match="memory of cuda is full; going on with the CPU"):
         embedding = predictor.encode(image)
     assert predictor.device.type == "cpu" and torch.equal(embedding.features, expected)
-    assert predictor.predict(embedding, text="left lung").mask.shape == (300, 200)
+    result = predictor.predict(embedding, text="left lung")
+    assert result.mask.shape == (300, 200)
+    assert "memory of cuda is full" in result.notes[0] and result.notes[0] in predictor.notes
+
+
+@pytest.mark.filterwarnings("ignore:User provided device_type of 'cuda'")
+@pytest.mark.parametrize("part", ["encode_prompts", "decode", "encode_text"])
+def test_a_gpu_too_small_for_the_prompt_is_left_for_the_cpu(model_folder, image, small_gpu, part):
+    exact = Predictor.load(model_folder, device="cpu", threads=1, half=False)
+    expected = exact.predict(exact.encode(image), text="left lung")
+    predictor = small_gpu(part, FULL[0])
+    embedding = predictor.encode(image)
+    assert predictor.device.type == "cuda"
+    with pytest.warns(UserWarning, match="going on with the CPU"):
+        result = predictor.predict(embedding, text="left lung")
+    assert torch.equal(result.low_res, expected.low_res) and len(result.notes) == 1
+    assert not expected.notes
+
+
+def test_other_faults_of_a_gpu_are_not_taken_for_a_full_memory(image, small_gpu):
+    predictor = small_gpu("encode_image", RuntimeError("CUDA error: an illegal memory access"))
+    with pytest.raises(RuntimeError, match="illegal"):
+        predictor.encode(image)
 
 
 def test_models_that_are_not_there_are_refused(tmp_path):

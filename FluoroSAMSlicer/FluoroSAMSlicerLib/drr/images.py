@@ -54,7 +54,8 @@ def display(intensity: np.ndarray, percentiles: tuple[float, float] = (2.0, 98.0
     """The image as it is read: negative logarithm, windowed, float32 (H, W) in 0 to 1, bone bright.
 
     percentiles: of the negative logarithm, those that become 0 and 1; open beam beside the patient does not
-    count, where there is a patient. An image without contrast is 0 throughout. Pixels without signal count as a millionth of the open beam.
+    count, where there is a patient. An image without contrast is 0 throughout. Pixels without signal count
+    as a millionth of the open beam.
 
     Raises BeamError for an intensity that is no (H, W) image of finite numbers from 0 up, and for percentiles
     that are not ascending within 0 to 100.

@@ -7,7 +7,7 @@ when a name that needs them is first used.
 from __future__ import annotations
 
 from ..lazy import lazy_name
-from .errors import CheckpointError, ModelError, TokenError
+from .errors import CheckpointError, InstallationCancelled, InstallationError, ModelError, TokenError
 
 _HOME = {
     "FluoroSAM": "network",
@@ -28,9 +28,22 @@ _HOME = {
     "Provenance": "storage",
     "bundled_models": "storage",
     "bundled_model_folder": "storage",
+    "locate_model": "storage",
+    "InstalledModel": "installation",
+    "install_checkpoint": "installation",
+    "installed_models": "library",
+    "installed_model_folder": "library",
+    "user_model_folder": "library",
 }
 
-__all__ = ["CheckpointError", "ModelError", "TokenError", *_HOME]
+__all__ = [
+    "CheckpointError",
+    "InstallationCancelled",
+    "InstallationError",
+    "ModelError",
+    "TokenError",
+    *_HOME,
+]
 
 
 def __getattr__(name: str):

@@ -13,3 +13,11 @@ class CheckpointError(ModelError):
 
 class TokenError(ModelError):
     """A text prompt cannot be turned into tokens."""
+
+
+class InstallationError(ModelError):
+    """A model cannot be put into the user's model folder; what was there before is as it was."""
+
+
+class InstallationCancelled(InstallationError):
+    """The user called the installation off."""

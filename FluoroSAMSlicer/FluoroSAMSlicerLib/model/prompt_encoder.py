@@ -30,6 +30,7 @@ class PromptEncoder(nn.Module):
         self.sam = SamPromptEncoder(SamConfig(vision_config=vision, prompt_encoder_config=prompt))
         self.sam.shared_embedding.positional_embedding.requires_grad_(False)
         self.width, self.size = config.width, config.embedding_size
+        self._grid: tuple[bytes, Tensor] | None = None
 
     def forward(
         self,
@@ -59,6 +60,15 @@ class PromptEncoder(nn.Module):
     def grid(self) -> Tensor:
         """Position encoding of the embedding's pixel centres, (1, C, E, E)."""
         weight = self.sam.shared_embedding.positional_embedding
+        if torch.is_grad_enabled() or weight.device.type != "cpu":
+            return self._encoded_grid(weight)
+        # The weights' own bytes tell whether they are those of the last call, however they got there.
+        key = weight.detach().float().numpy().tobytes()
+        if self._grid is None or self._grid[0] != key:
+            self._grid = key, self._encoded_grid(weight)
+        return self._grid[1]
+
+    def _encoded_grid(self, weight: Tensor) -> Tensor:
         with torch.autocast(weight.device.type, enabled=False):
             axis = (torch.arange(self.size, device=weight.device, dtype=torch.float32) + 0.5) / self.size
             rows, columns = torch.meshgrid(axis, axis, indexing="ij")

@@ -16,15 +16,19 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from .clip_vocabulary import SIMPLE
 from .config import FluoroSAMConfig
 from .construction import empty_network, fill
 from .errors import CheckpointError, ModelError
+from .library import DESCRIPTION, installed_model_folder, installed_models
 from .network import FluoroSAM
 from .reference import load_reference_checkpoint, read_safetensors
 from .tokens import CompactTokenizer, PublishedTokenizer
 
 FORMAT = "FluoroSAMSlicer model 1"
-CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+CONFIG, WEIGHTS, TOKENIZER = DESCRIPTION, "model.safetensors", "tokenizer.json"
+COMPANIONS = {TOKENIZER, "vocab.json", "merges.txt", SIMPLE, "LICENCE.txt"}
+"""Files that a model may have beside its weights."""
 HASHED_AT_LOAD = 64 << 20
 """Files up to this size (bytes) are checked against their SHA-256 at every load; verify_model checks all."""
 
@@ -84,11 +88,11 @@ def save_model(
 def load_model(path: str | Path = "compact") -> tuple[FluoroSAM, Tokens, Provenance]:
     """The network in evaluation mode (float32), its tokenizer and its provenance.
 
-    ``path`` is the name of a bundled model, a folder of :func:`save_model`, or a published checkpoint file
-    (CLIP's vocabulary is then looked for beside it). Raises :class:`CheckpointError` for files that are
-    absent, truncated, altered or of another model, :class:`TokenError` for a damaged tokenizer.
+    ``path`` is the name of a bundled or installed model, a folder of :func:`save_model`, or a published
+    checkpoint file (CLIP's vocabulary is then looked for beside it). Raises :class:`CheckpointError` for
+    files that are absent, truncated, altered or of another model, :class:`TokenError` for a damaged tokenizer.
     """
-    folder = bundled_model_folder(path) if isinstance(path, str) and path in bundled_models() else Path(path)
+    folder = locate_model(path)
     if folder.is_file():
         model = load_reference_checkpoint(folder)
         provenance = Provenance(f"FluoroSAM {model.config.name}", "CC BY-NC-SA 4.0", folder.name)
@@ -106,12 +110,33 @@ def load_model(path: str | Path = "compact") -> tuple[FluoroSAM, Tokens, Provena
     return model, tokenizer, provenance
 
 
-def verify_model(folder: str | Path) -> None:
-    """Check every file of a saved model against its SHA-256; :class:`CheckpointError` if one differs."""
-    folder = Path(folder)
+def verify_model(model: str | Path) -> None:
+    """Check every file of a saved model against its SHA-256; :class:`CheckpointError` if one differs.
+
+    ``model`` is the name of a bundled or installed model, or a folder.
+    """
+    folder = locate_model(model)
     description, _, _ = read_description(folder)
     for name, digest in description["files"].items():
         _check_hash(folder / name, digest)
+
+
+def locate_model(model: str | Path) -> Path:
+    """The folder or file of a model, given by name or path; a name goes before a path of the same letters.
+
+    Raises :class:`CheckpointError` if nothing is there.
+    """
+    if isinstance(model, str):
+        if model in bundled_models():
+            return bundled_model_folder(model)
+        if model in installed_models():
+            return installed_model_folder(model)
+    if not Path(model).exists():
+        names = ", ".join((*bundled_models(), *installed_models()))
+        raise CheckpointError(
+            f"{model}: there is no model here; give the path of one, or the name of one that is installed: {names}"
+        )
+    return Path(model)
 
 
 def bundled_models() -> tuple[str, ...]:
@@ -136,7 +161,7 @@ def read_description(folder: Path) -> tuple[dict[str, Any], FluoroSAMConfig, Pro
     try:
         if description["format"] != FORMAT:
             raise CheckpointError(f"{path}: of another format ({description['format']})")
-        if WEIGHTS not in description["files"] or not set(description["files"]) <= {WEIGHTS, TOKENIZER}:
+        if WEIGHTS not in description["files"] or not set(description["files"]) <= {WEIGHTS, *COMPANIONS}:
             raise CheckpointError(f"{path}: the model's description lists other files than a model has")
         config = FluoroSAMConfig.from_json(json.dumps(description["config"]))
         return description, config, Provenance(**description["provenance"])

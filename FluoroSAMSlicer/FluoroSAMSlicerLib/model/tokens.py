@@ -12,7 +12,7 @@ import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor
 
-from .clip_vocabulary import END, START, read_clip_vocabulary
+from .clip_vocabulary import END, START, find_clip_vocabulary, read_clip_vocabulary, vocabulary_advice
 from .errors import TokenError
 
 LONGEST_TEXT = 1000
@@ -99,15 +99,21 @@ class PublishedTokenizer:
     """CLIP's byte-pair tokenizer, as the published model uses it, from a local folder.
 
     The folder holds ``tokenizer.json``, or ``vocab.json`` and ``merges.txt``, or CLIP's own
-    ``bpe_simple_vocab_16e6.txt.gz``; it is read when the first phrase is encoded.
+    ``bpe_simple_vocab_16e6.txt.gz``; it is read when the first phrase is encoded. A folder without them is
+    passed over for what the machine has of CLIP's vocabulary, see :func:`find_clip_vocabulary`.
     """
 
     def __init__(self, folder: str | Path, context: int = 77) -> None:
         self.folder, self.context = Path(folder), context
 
+    @property
+    def missing(self) -> str | None:
+        """What to do about a vocabulary that is nowhere to be found, None if there is one."""
+        return None if find_clip_vocabulary(self.folder) else vocabulary_advice(self.folder)
+
     @cached_property
     def _tokenizer(self) -> tuple[Tokenizer, int, int]:
-        vocabulary, merges = read_clip_vocabulary(self.folder)
+        vocabulary, merges = read_clip_vocabulary(find_clip_vocabulary(self.folder) or self.folder)
         tokenizer = Tokenizer(models.BPE(vocabulary, merges, end_of_word_suffix="</w>", unk_token=END))
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [

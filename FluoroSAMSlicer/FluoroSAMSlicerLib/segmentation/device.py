@@ -45,6 +45,13 @@ def cpu_has_bfloat16() -> bool:
     return any(getattr(torch.cpu, check, bool)() for check in checks)
 
 
+def memory_is_full(problem: RuntimeError) -> bool:
+    """Whether a GPU failed for want of memory; its libraries report that in words of their own."""
+    if isinstance(problem, torch.cuda.OutOfMemoryError):
+        return True
+    return any(words in str(problem) for words in ("CUDA error: out of memory", "_STATUS_ALLOC_FAILED"))
+
+
 def sensible_threads() -> int:
     """What torch would take, but no more than the processors this process may run on."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

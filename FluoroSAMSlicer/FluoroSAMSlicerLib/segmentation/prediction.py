@@ -73,7 +73,7 @@ class Prediction:
     ``structure`` is what the text was resolved to, None for clicks alone or a text outside the vocabulary.
     ``chosen`` is the index of this mask among ``candidates``. ``missed`` holds the indices of clicks that no
     candidate could satisfy together with the others. ``image`` is the key of the embedding; ``model`` and
-    ``model_version`` name the weights.
+    ``model_version`` name the weights. ``notes`` are for the user: that the GPU was too small, for example.
     """
 
     prompt: Prompt
@@ -84,6 +84,7 @@ class Prediction:
     image: str
     model: str
     model_version: str
+    notes: tuple[str, ...] = ()
 
     @property
     def text(self) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
@@ -13,10 +14,11 @@ import torch
 from torch import Tensor
 
 from ..model import FluoroSAM, Provenance, as_mask_prompt, load_model, pixel_values
-from ..model.storage import WEIGHTS, Tokens, bundled_model_folder, bundled_models, read_description
-from .device import choose_device, half_type, sensible_threads, thread_count
+from ..model.storage import WEIGHTS, Tokens, locate_model, read_description
+from .device import choose_device, half_type, memory_is_full, sensible_threads, thread_count
 from .embedding import EmbeddingCache, ImageEmbedding, image_key
 from .errors import DeviceError, ImageError, PromptError
+from .precision import HalfMatrices
 from .prediction import Candidates, Prediction
 from .prompt import Prompt, named_structure
 
@@ -31,10 +33,12 @@ class Predictor:
 
     ``device`` is ``"auto"``, ``"cpu"``, ``"cuda"`` or another torch device. ``threads`` is the number of CPU
     threads (None: torch's own choice, within the processors this process may use). ``half`` says whether
-    images are encoded in 16-bit numbers (None: where the processor is faster with them); prompts are always
-    answered in float32. The latest ``cached_images`` embeddings are kept.
+    images are encoded in 16-bit numbers (None: where the processor is faster with them); prompts are answered
+    in float32 on the CPU, where 16 bits gain nothing, and as images are on a GPU. Texts are always read in
+    float32, since a rounded one may mean another structure. The latest ``cached_images`` embeddings are kept.
 
     A GPU that runs out of memory is left for the CPU, with a warning, for the rest of the predictor's life.
+    ``notes`` holds what the user should know of this predictor: that, or a vocabulary that is absent.
     """
 
     def __init__(
@@ -57,23 +61,31 @@ class Predictor:
         self._embeddings = EmbeddingCache(cached_images)
         self._codes: dict[str, Tensor] = {}
         self._lock = RLock()
+        self._halved: HalfMatrices | None = None
+        missing = getattr(tokenizer, "missing", None)
+        self.notes: tuple[str, ...] = () if missing is None else (missing,)
+        self._full: tuple[str, ...] = ()
         self._on_device(lambda: self.network.to(self.device))
 
     @classmethod
     def load(cls, model: str | Path = "compact", device: str = "auto", **settings) -> Predictor:
-        """The predictor for a bundled model by name, a model folder, or a published checkpoint file.
+        """The predictor for a bundled or installed model by name, a model folder, or a published checkpoint.
 
         ``settings`` are those of the class: ``threads``, ``half``, ``cached_images``. Raises
         :class:`~..model.ModelError` for a model that cannot be loaded and :class:`DeviceError` for a device
         that is not there.
         """
         network, tokenizer, provenance = load_model(model)
-        bundled = isinstance(model, str) and model in bundled_models()
-        folder = bundled_model_folder(model) if bundled else Path(model)
+        folder = locate_model(model)
         version = provenance.source
         if folder.is_dir():
             version = read_description(folder)[0]["files"][WEIGHTS][:12]
-        return cls(network, tokenizer, provenance, version, device, **settings)
+        predictor = cls(network, tokenizer, provenance, version, device, **settings)
+        # A network that somebody else trains must be halved anew each time; this one is the predictor's own.
+        predictor._halved = HalfMatrices(network.image)
+        if (missing := getattr(tokenizer, "missing", None)) is not None:
+            warnings.warn(missing, stacklevel=2)
+        return predictor
 
     @property
     def name(self) -> str:
@@ -156,7 +168,15 @@ class Predictor:
             )
         missed = tuple(torch.nonzero(~honoured).flatten().tolist())
         return Prediction(
-            prompt, structure, candidates, chosen, missed, embedding.key, embedding.model, self.version
+            prompt,
+            structure,
+            candidates,
+            chosen,
+            missed,
+            embedding.key,
+            embedding.model,
+            self.version,
+            self._full,
         )
 
     def _decide(
@@ -174,9 +194,17 @@ class Predictor:
         return candidates, chosen, honoured[chosen]
 
     def _encode(self, values: Tensor) -> Tensor:
-        kind = self.half
-        with torch.autocast(self.device.type, dtype=kind, enabled=kind is not None):
+        with self._in_half(), self._matrices():
             return self.network.encode_image(values.to(self.device)).float()
+
+    def _in_half(self) -> torch.autocast:
+        kind = self.half
+        return torch.autocast(self.device.type, dtype=kind, enabled=kind is not None)
+
+    def _matrices(self) -> AbstractContextManager[None]:
+        if self._halved is None or self.half is None:
+            return nullcontext()
+        return self._halved.used(self.half)
 
     def _decode(
         self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, mask: Tensor | None
@@ -193,7 +221,9 @@ class Predictor:
             given["masks"] = as_mask_prompt(mask[None, None])
         on_device = {name: tensor.to(self.device) for name, tensor in given.items()}
         tokens = self.network.encode_prompts(**on_device)
-        low_res, scores = self.network.decode(embedding.features.to(self.device), *tokens)
+        features = embedding.features.to(self.device)
+        with nullcontext() if self.device.type == "cpu" else self._in_half():
+            low_res, scores = self.network.decode(features, *tokens)
         return Candidates(low_res[0, 1:].cpu(), tuple(scores[0, 1:].tolist()), embedding.frame)
 
     def _code(self, phrase: str) -> Tensor:
@@ -207,12 +237,13 @@ class Predictor:
         with torch.inference_mode(), thread_count(self.threads):
             try:
                 return work()
-            except torch.cuda.OutOfMemoryError:
-                if self.device.type == "cpu":
+            except RuntimeError as problem:
+                if self.device.type == "cpu" or not memory_is_full(problem):
                     raise
-            warnings.warn(
-                f"the memory of {self.device} is full; going on with the CPU, which is slower", stacklevel=3
-            )
+            note = f"the memory of {self.device} is full; going on with the CPU, which is slower"
+            warnings.warn(note, stacklevel=3)
+            self._full = (note,)
+            self.notes += self._full
             self.device = torch.device("cpu")
             self.network.to(self.device)
             torch.cuda.empty_cache()
