@@ -41,6 +41,8 @@ class FluoroSAMSlicer(ScriptedLoadableModule):
 <b>2.</b> Type names, such as <i>left lung, heart</i>, and press Enter.
 <b>3.</b> Where a mask is wrong, press <i>+ Inside</i> or <i>&minus; Outside</i> and click in the slice view.
 <b>4.</b> Export the segments, or go on in the Segment Editor.</p>
+<p>The <i>Synthesize</i> tab renders X-ray images with true masks from a CT and its segmentation: to check the
+model on your own anatomy, and to write training sets.</p>
 <p>Images stay on this computer. For research; not a medical device.</p>
 """)
         parent.acknowledgementText = _("""
@@ -67,6 +69,7 @@ def loadRadiograph(path):
 class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     logic = None
     panel = None
+    synthesis = None
     tabs = None
 
     def setup(self):
@@ -82,6 +85,7 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from FluoroSAMSlicerLib.panel.dialogs import Dialogs
         from FluoroSAMSlicerLib.panel.segment_tab import segment_panel
         from FluoroSAMSlicerLib.panel.slice_views import SliceViews
+        from FluoroSAMSlicerLib.panel.synthesize_tab import synthesize_panel
 
         self.logic = FluoroSAMSlicerLogic()
         window = slicer.util.mainWindow()
@@ -90,32 +94,63 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.tabs = qt.QTabWidget()
         self.tabs.setTabBarAutoHide(True)
         self.tabs.addTab(self.panel.ui.root, _("Segment"))
+        self.synthesis = synthesize_panel(
+            RESOURCES, self.logic.drrLogic, Dialogs(window), self.openInSegmentTab
+        )
+        self.tabs.addTab(self.synthesis.ui.root, _("Synthesize"))
+        self.tabs.connect("currentChanged(int)", self.onTab)
         self.layout.addWidget(self.tabs)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneChanged)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneChanged)
+        # After a reload Slicer does not enter the module again.
+        if getattr(self.parent, "isEntered", False):
+            self.enter()
 
     def enter(self):
         if self.panel is not None:
-            self.panel.setParameters(self.logic.getParameters())
-            self.panel.enter()
+            self.setParameters()
+            self.showTab(self.tabs.currentIndex)
 
     def exit(self):
         if self.panel is not None:
             self.panel.exit()
+            self.synthesis.exit()
+
+    def onTab(self, index):
+        if getattr(self.parent, "isEntered", False):
+            self.showTab(index)
+
+    def showTab(self, index):
+        """Give the mouse, the keys and the views to the tab that is looked at."""
+        shown, hidden = (self.synthesis, self.panel) if index else (self.panel, self.synthesis)
+        hidden.exit()
+        shown.enter()
+
+    def openInSegmentTab(self, volumeNode):
+        self.tabs.setCurrentIndex(0)
+        self.panel.image.choose(volumeNode)
 
     def cleanup(self):
         self.removeObservers()
         if self.panel is not None:
             self.panel.cleanup()
+            self.synthesis.cleanup()
             self.logic.close()
             self.panel = None
 
+    def setParameters(self):
+        self.panel.setParameters(self.logic.getParameters())
+        self.synthesis.setParameters(self.logic.getSynthesizeParameters())
+
     def onSceneStartClose(self, _caller, _event):
         self.panel.setParameters(None)
+        self.synthesis.setParameters(None)
 
-    def onSceneEndClose(self, _caller, _event):
-        if self.parent.isEntered:
-            self.panel.setParameters(self.logic.getParameters())
+    def onSceneChanged(self, _caller, _event):
+        """Another scene: its parameters are read by a new wrapper, since the old one keeps values."""
+        if getattr(self.parent, "isEntered", False):
+            self.setParameters()
 
     def onReload(self):
         """Reload the library too; Slicer itself reloads this file only."""
@@ -135,11 +170,17 @@ class FluoroSAMSlicerLogic(ScriptedLoadableModuleLogic):
     >>> logic.undoNow(image)
     >>> logic.export("exportSegNrrd", image, "/data/chest.seg.nrrd")
 
-    Every method of FluoroSAMSlicerLib.mrml.segment_logic.SegmentLogic can be called on this object.
+    Every method of FluoroSAMSlicerLib.mrml.segment_logic.SegmentLogic can be called on this object. X-ray images of
+    CTs, training sets and the Dice of the model are made by ``logic.drrLogic``, a DRRLogic:
+
+    >>> drr, ct, labels = logic.drrLogic, slicer.util.getNode("CT"), slicer.util.getNode("Segmentation")
+    >>> image = drr.render(ct, labels, drr.presetView("chest PA", ct, labels))
+    >>> drr.dice(image)
+    >>> drr.generate([(ct, labels)], drr.setSettings(count=200, lao_deg=(-30, 30)), "/data/set")
     """
 
     def __init__(self):
-        self._segmentLogic = None
+        self._segmentLogic = self._drrLogic = None
         ScriptedLoadableModuleLogic.__init__(self)
 
     @property
@@ -149,6 +190,20 @@ class FluoroSAMSlicerLogic(ScriptedLoadableModuleLogic):
 
             self._segmentLogic = SegmentLogic(slicer.mrmlScene)
         return self._segmentLogic
+
+    @property
+    def drrLogic(self):
+        if self._drrLogic is None:
+            from FluoroSAMSlicerLib.mrml.drr_logic import DRRLogic
+
+            self._drrLogic = DRRLogic(slicer.mrmlScene, lambda: self.segmentLogic)
+        return self._drrLogic
+
+    def close(self):
+        """Let go of models, images and CTs."""
+        for logic in (self._segmentLogic, self._drrLogic):
+            if logic is not None:
+                logic.close()
 
     def __getattr__(self, name):
         if name.startswith("_"):
@@ -160,6 +215,12 @@ class FluoroSAMSlicerLogic(ScriptedLoadableModuleLogic):
         from FluoroSAMSlicerLib.panel.parameters import SegmentParameters
 
         return SegmentParameters(self.getParameterNode())
+
+    def getSynthesizeParameters(self):
+        """What the Synthesize tab keeps in this scene."""
+        from FluoroSAMSlicerLib.panel.synthesize_parameters import SynthesizeParameters
+
+        return SynthesizeParameters(self.getParameterNode())
 
     def export(self, function, volumeNode, place, **options):
         """Write the segments of an image; ``function`` is one of FluoroSAMSlicerLib.mrml.export."""
@@ -174,7 +235,7 @@ class FluoroSAMSlicerLogic(ScriptedLoadableModuleLogic):
 
 
 class FluoroSAMSlicerTest(ScriptedLoadableModuleTest):
-    """Needs no display, no network and no GPU. What needs the model is skipped where torch is missing."""
+    """Needs no display, no network and no GPU. What needs the model is skipped where packages are missing."""
 
     def setUp(self):
         slicer.mrmlScene.Clear(0)
@@ -184,8 +245,17 @@ class FluoroSAMSlicerTest(ScriptedLoadableModuleTest):
         self.test_importing_the_module_loads_nothing_heavy()
         self.setUp()
         self.test_the_sample_loads()
-        if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
-            print("torch or transformers is missing: the tests that need the model are skipped")
+        if importlib.util.find_spec("numba") is None:
+            print("numba is missing: the test that renders is skipped")
+        else:
+            self.setUp()
+            self.test_a_ct_becomes_an_image_with_true_masks()
+        from FluoroSAMSlicerLib.panel.installer import Installer
+        from FluoroSAMSlicerLib.panel.requirements import Requirements
+
+        missing = [need.name for need in Installer(Requirements(RESOURCES / "requirements.txt")).needs()]
+        if missing:
+            print("The tests that need the model are skipped; these packages are missing:", *missing)
             return
         self.setUp()
         self.test_text_click_undo_save_reload_and_export()
@@ -209,6 +279,34 @@ class FluoroSAMSlicerTest(ScriptedLoadableModuleTest):
         self.assertGreater(min(width, height), 200)
         logic.checkVolume(image)
 
+    def test_a_ct_becomes_an_image_with_true_masks(self):
+        import numpy as np
+
+        hu, labels = np.full((20, 30, 30), -1000, np.int16), np.zeros((20, 30, 30), np.int16)
+        hu[2:-2, 4:-4, 4:-4] = 40
+        labels[6:14, 10:20, 10:20] = 1
+        hu[labels == 1] = 700
+        spacing = np.diag([-3.0, -3.0, 3.0, 1.0])
+        ct = slicer.util.addVolumeFromArray(hu, spacing, "CT")
+        labels = slicer.util.addVolumeFromArray(labels, spacing, "labels", "vtkMRMLLabelMapVolumeNode")
+        drr = FluoroSAMSlicerLogic().drrLogic
+        image = drr.render(ct, labels, drr.presetView("mobile C-arm", ct, labels))
+        self.assertEqual(drr.truthFor(image).GetSegmentation().GetNumberOfSegments(), 1)
+        self.assertEqual(drr.geometryOf(image)["source_detector_mm"], 1020)
+
+        widget = slicer.util.getModuleWidget("FluoroSAMSlicer")
+        widget.enter()
+        tab = widget.synthesis
+        tab.ui.ctSelector.setCurrentNode(ct)
+        tab.ui.labelsSelector.setCurrentNode(labels)
+        tab.ui.primarySlider.setValue(30)
+        tab.ui.renderButton.click()
+        deadline = time.time() + 120
+        while tab.jobs.busy and time.time() < deadline:
+            slicer.app.processEvents()
+        self.assertEqual(drr.geometryOf(tab.context.image)["primary_angle_deg"], 30)
+        self.assertFalse(tab.ui.previewLabel.pixmap.isNull())
+
     def test_text_click_undo_save_reload_and_export(self):
         logic = FluoroSAMSlicerLogic()
         image = logic.loadImage(sample())
@@ -220,7 +318,8 @@ class FluoroSAMSlicerTest(ScriptedLoadableModuleTest):
         rows, columns = before.nonzero()
         place = int(columns[len(columns) // 2]), int(rows[len(rows) // 2])
         logic.click(image, lung, ij=place, positive=False)
-        self.assertFalse(pixels(logic, image, lung)[place[1], place[0]])
+        self.assertFalse((pixels(logic, image, lung) == before).all())
+        self.assertEqual(logic.segmentState(image, lung).negative, 1)
         self.assertTrue(logic.undoNow(image))
         self.assertTrue((pixels(logic, image, lung) == before).all())
 

@@ -4,7 +4,7 @@
 
 CT and LABELS are subject s0011 of the TotalSegmentator data set (CC BY 4.0, Wasserthal et al. 2023,
 doi 10.5281/zenodo.6802613) with synthetic Hounsfield values. The body is deformed first, so that the picture is
-of nobody and of none of the training images.
+of nobody and of none of the training images. A small picture for Slicer's Sample Data module is written beside it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pydicom
 from FluoroSAMSlicerLib.dataset import Body, Warp
 from FluoroSAMSlicerLib.dataset.generation import random_tissue
 from FluoroSAMSlicerLib.drr import CTVolume, ProjectionGeometry, project
+from PIL import Image, ImageOps
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 from scipy.ndimage import gaussian_filter
@@ -28,6 +29,7 @@ SOURCE_DETECTOR_MM = 1800.0
 SOURCE_PATIENT_MM = 1620.0
 HARMONISATION = 0.6
 """Share of the slowly varying part that is taken away, as vendors' processing does."""
+THUMBNAIL = (260, 280)
 UID_ROOT = "1.2.826.0.1.3680043.10.1554."
 
 
@@ -99,9 +101,17 @@ def dicom(attenuation: np.ndarray) -> FileDataset:
     return d
 
 
+def thumbnail(dataset: FileDataset) -> Image.Image:
+    """The middle of the image as a picture of the size that Sample Data shows."""
+    grey = Image.fromarray((dataset.pixel_array >> 4).astype(np.uint8))
+    return ImageOps.fit(grey, THUMBNAIL)
+
+
 def main(ct: str, labels: str, output: str) -> None:
     Path(output).parent.mkdir(parents=True, exist_ok=True)
-    pydicom.dcmwrite(output, dicom(exposure(Body.read(ct, labels))), enforce_file_format=True)
+    dataset = dicom(exposure(Body.read(ct, labels)))
+    pydicom.dcmwrite(output, dataset, enforce_file_format=True)
+    thumbnail(dataset).save(Path(output).with_suffix(".png"), optimize=True)
 
 
 if __name__ == "__main__":

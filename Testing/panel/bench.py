@@ -9,6 +9,7 @@ import contextlib
 import os
 import sys
 import time
+import unittest
 from pathlib import Path
 from types import ModuleType
 
@@ -78,7 +79,7 @@ def _install_stand_ins() -> None:
         ScriptedLoadableModule=ScriptedLoadableModule,
         ScriptedLoadableModuleWidget=ScriptedLoadableModuleWidget,
         ScriptedLoadableModuleLogic=ScriptedLoadableModuleLogic,
-        ScriptedLoadableModuleTest=object,
+        ScriptedLoadableModuleTest=unittest.TestCase,
     )
     loader = pythonqt.Loader(slicer_parts.STAND_INS)
     slicer.util.loadUI = loader.form
@@ -193,8 +194,7 @@ def new_bench(application, folder: Path, predictor=None, installer=None):
         logic, dialogs = segment_logic(scene, predictor or SquarePredictor()), Answers()
         layout = slicer_parts.LayoutManager(scene)
         patch.setattr(slicer.util, "setSliceViewerLayers", layout.show)
-        if scene.GetFirstNodeByClass("vtkMRMLInteractionNode") is None:
-            scene.AddNewNodeByClass("vtkMRMLInteractionNode")
+        slicer_parts.add_interaction_node(scene)
         window = pythonqt.pythonqt(QtWidgets.QWidget)()
         views = SliceViews(layout)
         panel = segment_panel(

@@ -1,4 +1,4 @@
-"""A picture of the Segment tab with the sample radiograph: python Testing/panel/screenshot.py PNG
+"""A picture of the Segment tab with the sample radiograph: python Testing/panel/screenshot.py PNG [dark]
 
 Shown on the display if there is one (``xvfb-run`` gives one to machines without), else drawn off screen.
 """
@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-WIDTH = 430
+WIDTH, HEIGHT = 380, 690
+DARK = {"Window": 0x353535, "Base": 0x232323, "Button": 0x404040, "ToolTipBase": 0x353535}
+LIGHT_TEXT = ("WindowText", "Text", "ButtonText", "ToolTipText", "BrightText")
 
 
-def main(path: str) -> None:
+def main(path: str, palette: str = "light") -> None:
     sys.path[:0] = [str(ROOT / "FluoroSAMSlicer"), str(ROOT / "Testing")]
     os.environ["QT_QPA_PLATFORM"] = "xcb" if os.environ.get("DISPLAY") else "offscreen"
     import slicer
@@ -24,6 +26,16 @@ def main(path: str) -> None:
 
     application = QtWidgets.QApplication([])
     application.setStyle("Fusion")
+    if palette == "dark":
+        colors = QtGui.QPalette()
+        for role, color in DARK.items():
+            colors.setColor(getattr(QtGui.QPalette, role), QtGui.QColor(color))
+        for role in LIGHT_TEXT:
+            colors.setColor(getattr(QtGui.QPalette, role), QtCore.Qt.white)
+        for role in LIGHT_TEXT[:3]:
+            colors.setColor(QtGui.QPalette.Disabled, getattr(QtGui.QPalette, role), QtGui.QColor(0x808080))
+        colors.setColor(QtGui.QPalette.Link, QtGui.QColor(0x7AB8FF))
+        application.setPalette(colors)
     QtCore.QCoreApplication.setOrganizationName("FluoroSAMSlicer screenshot")
     scene = new_scene()
     slicer.mrmlScene = scene
@@ -40,7 +52,7 @@ def main(path: str) -> None:
     panel = segment_panel(resources, logic, bench.Answers(), views, window, bench.NothingMissing())
     rows = QtWidgets.QVBoxLayout(window)
     rows.addWidget(panel.ui.root)
-    window.resize(WIDTH, 860)
+    window.resize(WIDTH, HEIGHT)
     window.show()
     panel.enter()
 
@@ -71,4 +83,4 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

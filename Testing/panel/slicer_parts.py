@@ -95,6 +95,13 @@ class ctkCollapsibleButton(pythonqt(QtWidgets.QAbstractButton)):
         header = QtCore.QSize(100, self.fontMetrics().height() + 10)
         return header if self.isCollapsed() or self.layout() is None else self.layout().totalSizeHint()
 
+    def minimumSizeHint(self) -> QtCore.QSize:
+        return (
+            self.sizeHint()
+            if self.isCollapsed() or self.layout() is None
+            else self.layout().totalMinimumSize()
+        )
+
     def paintEvent(self, _event) -> None:
         option = QtWidgets.QStyleOptionButton()
         option.initFrom(self)
@@ -186,11 +193,19 @@ class SliceView:
 
 
 class SliceWidget:
-    def __init__(self, scene, orientation: str) -> None:
-        self._node = scene.AddNewNodeByClass("vtkMRMLSliceNode")
+    """Its nodes are singletons, as in Slicer: they outlive a scene that is closed."""
+
+    def __init__(self, scene, name: str, orientation: str) -> None:
+        # Made by the scene, so that they know its orientations.
+        self._node = scene.CreateNodeByClass("vtkMRMLSliceNode")
+        self._composite = scene.CreateNodeByClass("vtkMRMLSliceCompositeNode")
+        for node in (self._node, self._composite):
+            node.UnRegister(None)
+            node.SetSingletonTag(name)
+            node.SetName(name)
+            scene.AddNode(node)
         self._node.SetOrientation(orientation)
         self._node.SetDimensions(400, 400, 1)
-        self._composite = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
         self._view = SliceView()
 
     def sliceView(self) -> SliceView:
@@ -221,12 +236,23 @@ class SliceWidget:
         return self.mouse(ras, "LeftButtonPressEvent", "LeftButtonReleaseEvent", **keys)
 
 
+def add_interaction_node(scene) -> None:
+    """Which tool of Slicer's own has the mouse; the application puts it into every scene."""
+    if scene.GetFirstNodeByClass("vtkMRMLInteractionNode") is None:
+        node = slicer.vtkMRMLInteractionNode()
+        node.SetSingletonTag("Singleton")
+        scene.AddNode(node)
+
+
 class LayoutManager:
     """Red and green views."""
 
     def __init__(self, scene) -> None:
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
-        self._widgets = {"Red": SliceWidget(scene, "Axial"), "Green": SliceWidget(scene, "Coronal")}
+        self._widgets = {
+            name: SliceWidget(scene, name, orientation)
+            for name, orientation in (("Red", "Axial"), ("Green", "Coronal"))
+        }
         self._slots: list = []
         self.layout = 0
 

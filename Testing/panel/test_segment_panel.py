@@ -10,7 +10,7 @@ from mrml.segment_bench import drawn_by_hand, image_node, mask_of, replace_pixel
 from panel.pythonqt import pythonqt
 from PySide6 import QtWidgets
 
-BUTTON = pythonqt(QtWidgets.QPushButton)
+BUTTON = pythonqt(QtWidgets.QToolButton)
 
 
 def chosen(bench) -> str | None:

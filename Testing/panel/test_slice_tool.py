@@ -192,6 +192,43 @@ def test_the_tool_survives_a_change_of_the_layout(bench, image):
     assert bench.state().positive == 1
 
 
+def test_the_second_of_two_quick_clicks_counts_and_enlarges_no_view(bench, image):
+    bench.ask("heart")
+    bench.ui.addButton.click()
+    red = bench.red()
+    assert red.click(bench.at(60, 100)) == [False, False]
+    events = "LeftButtonDoubleClickEvent", "LeftButtonReleaseEvent"
+    assert red.mouse(bench.at(20, 20), *events) == [False, False]
+    bench.wait()
+    assert bench.state().positive == 2
+
+
+def test_alt_is_left_to_slicer(bench, image):
+    bench.ui.addButton.click()
+    bench.red().sliceView().interactor().SetAltKey(1)
+    assert bench.red().click(bench.at(60, 100)) == [True, True]
+
+
+def test_a_view_that_shows_another_image_takes_no_clicks(bench, image):
+    other = bench.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    bench.ui.addButton.click()
+    composite = bench.red().mrmlSliceCompositeNode()
+    composite.SetBackgroundVolumeID(other.GetID())
+    assert bench.red().click(bench.at(60, 100)) == [True, True]
+    composite.SetBackgroundVolumeID(image.GetID())
+    assert bench.red().click(bench.at(60, 100)) == [False, False]
+    bench.wait()
+
+
+def test_a_tool_brings_an_image_into_view_that_is_shown_nowhere(bench, image):
+    for name in bench.layout.sliceViewNames():
+        bench.layout.sliceWidget(name).mrmlSliceCompositeNode().SetBackgroundVolumeID(None)
+    bench.ui.addButton.click()
+    assert bench.red().click(bench.at(60, 100)) == [False, False]
+    bench.wait()
+    assert bench.names() == ["Segment 1"]
+
+
 def test_markups_of_the_user_go_first(bench, image):
     bench.ui.addButton.click()
     interaction = bench.scene.GetFirstNodeByClass("vtkMRMLInteractionNode")

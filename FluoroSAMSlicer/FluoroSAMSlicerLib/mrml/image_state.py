@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .errors import NotOneImage, SceneError
 from .library import scene_library
-from .volumes import radiograph_from_volume, volume_node
-
-if TYPE_CHECKING:
-    from ..radiograph import Radiograph
+from .volumes import TakenPixels, radiograph_from_volume, take_pixels, volume_node
 
 SOURCE_FILE = "FluoroSAM.sourceFile"
 SOURCE_FRAME = "FluoroSAM.sourceFrame"
+
+COMPARED_PIXELS = 2**22
+"""Up to this size the content of an image with new time stamps is compared with the old; that takes some 50 ms
+of the main thread. Larger ones count as changed."""
 
 
 class ManySlices(NotOneImage):
@@ -111,12 +111,12 @@ def signature(volume_node) -> tuple:
 class ImageState:
     """What is known of the image that a volume shows now.
 
-    ``radiograph`` holds the pixels until ``embedding`` (of ``model``) makes them superfluous; ``key`` is the
+    ``taken`` holds the pixels until ``embedding`` (of ``model``) makes them superfluous; ``key`` is the
     SHA-256 of the pixels, known once they were encoded.
     """
 
     signature: tuple
-    radiograph: Radiograph | None = None
+    taken: TakenPixels | None = None
     embedding: object | None = None
     model: str = ""
     key: str = ""
@@ -124,7 +124,7 @@ class ImageState:
     @classmethod
     def of(cls, volume_node) -> ImageState:
         check_volume(volume_node)
-        return cls(signature(volume_node), radiograph_from_volume(volume_node))
+        return cls(signature(volume_node), take_pixels(volume_node))
 
     def unchanged(self, volume_node) -> bool:
         """Whether the volume shows the same pixels as then, by its time stamps or else by its content."""
@@ -137,10 +137,10 @@ class ImageState:
             self.signature = now
         return True
 
-    def pixels(self, volume_node) -> Radiograph:
-        if self.radiograph is None:
-            self.radiograph = radiograph_from_volume(volume_node)
-        return self.radiograph
+    def pixels(self, volume_node) -> TakenPixels:
+        if self.taken is None:
+            self.taken = take_pixels(volume_node)
+        return self.taken
 
 
 def _has_content(volume_node, key: str) -> bool:
@@ -148,6 +148,8 @@ def _has_content(volume_node, key: str) -> bool:
 
     try:
         check_volume(volume_node)
+        if volume_node.GetImageData().GetNumberOfPoints() > COMPARED_PIXELS:
+            return False
         return image_key(radiograph_from_volume(volume_node).pixels) == key
     except SceneError:
         return False

@@ -22,8 +22,8 @@ from .errors import SceneError
 from .prompts import SegmentPrompt, StartMask
 
 if TYPE_CHECKING:
-    from ..radiograph import Radiograph
     from ..segmentation import ImageEmbedding, Prediction, Predictor
+    from .volumes import TakenPixels
 
 LOW_SCORE = 0.5
 """A mask whose predicted IoU is below this is marked as uncertain."""
@@ -43,7 +43,7 @@ class Cancelled(SceneError):
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """``radiograph`` or ``embedding`` is the image, ``asked`` what is wanted of it (None: encode only).
+    """``pixels`` or ``embedding`` is the image, ``asked`` what is wanted of it (None: encode only).
 
     ``key`` is the segment's key, ``slot`` the same for all requests that write the same segment. ``batch``
     is shared by requests that make one undo step. ``model`` and ``device`` name the predictor.
@@ -59,7 +59,7 @@ class Request:
     key: str = ""
     known: bool = True
     asked: SegmentPrompt | None = None
-    radiograph: Radiograph | None = None
+    pixels: TakenPixels | None = None
     embedding: ImageEmbedding | None = None
 
 
@@ -87,6 +87,7 @@ class Engine:
 
     def __init__(self, load_predictor: Callable[..., Predictor] | None = None) -> None:
         self._load, self._lock = load_predictor, RLock()
+        self._to_release = False
         self._predictor: Predictor | None = None
         self._loaded: tuple[str, str] | None = None
         self._rounds: OrderedDict[tuple, Prediction] = OrderedDict()
@@ -105,12 +106,24 @@ class Engine:
                 raise SceneError(
                     "There is not enough memory for this image. Close other programs or images and try again."
                 ) from error
+            finally:
+                if self._to_release:
+                    self._forget()
 
     def release(self) -> None:
-        """Let go of the model and of everything remembered."""
-        with self._lock:
-            self._predictor = self._loaded = None
-            self._rounds.clear()
+        """Let go of the model and of everything remembered: at once, or when what another thread computes
+        has ended."""
+        self._to_release = True
+        if self._lock.acquire(blocking=False):
+            try:
+                self._forget()
+            finally:
+                self._lock.release()
+
+    def _forget(self) -> None:
+        self._predictor = self._loaded = None
+        self._rounds.clear()
+        self._to_release = False
 
     def _compute(self, request: Request, watch: Watch, started: float) -> Result:
         predictor = self._predictor_for(request, watch)
@@ -119,7 +132,7 @@ class Engine:
         if embedding is None:
             watch.report(0.1, "Reading the image")
             with watch.network(predictor, 0.1, 0.8):
-                embedding = predictor.encode(request.radiograph)
+                embedding = predictor.encode(request.pixels.radiograph())
         watch.check()
         notes = []
         answer = {}
@@ -152,7 +165,7 @@ class Engine:
 
                 load = Predictor.load
             # Two large models side by side may not fit; the old one goes first.
-            self.release()
+            self._forget()
             self._predictor = load(request.model, device=request.device)
             self._loaded = wanted
         watch.check()

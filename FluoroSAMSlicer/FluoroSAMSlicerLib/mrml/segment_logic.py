@@ -106,7 +106,7 @@ class SegmentLogic(SegmentRequests):
             self._targets.pop(request.id, None)
             return None
         image = target.image
-        image.embedding, image.model, image.radiograph = result.embedding, request.model, None
+        image.embedding, image.model, image.taken = result.embedding, request.model, None
         if request.kind == "encode":
             del self._targets[request.id]
             return None

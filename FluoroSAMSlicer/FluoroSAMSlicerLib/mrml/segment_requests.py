@@ -213,7 +213,7 @@ class SegmentRequests(PromptEditing):
             batch=number if batch is None else batch,
             model=self.model,
             device=self.device,
-            radiograph=None if ready else state.pixels(volume),
+            pixels=None if ready else state.pixels(volume),
             embedding=state.embedding if ready else None,
             **content,
         )

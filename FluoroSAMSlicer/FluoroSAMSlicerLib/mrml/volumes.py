@@ -7,6 +7,7 @@ along +x and +y. Spacing is in mm per pixel.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +59,39 @@ def volume_node(scene, radiograph: Radiograph, name: str):
     return node
 
 
+@dataclass(frozen=True, eq=False)
+class TakenPixels:
+    """A copy of one image's voxels, (J, I) or (J, I, components) of any type, and what its node says of them.
+
+    Taking them is a plain copy; what takes longer, `radiograph`, may be done on another thread.
+    """
+
+    name: str
+    plane: np.ndarray
+    spacing: tuple[float, float] | None
+    spacing_source: str
+    normalized: bool
+    frame: int
+    frame_count: int
+
+    def radiograph(self) -> Radiograph:
+        """Bone bright, in [0, 1]. Raises NotOneImage for values that are no intensities."""
+        from ..radiograph import Radiograph
+
+        pixels = _intensities(self.plane, self.name)
+        if not self.normalized or pixels.min() < 0 or pixels.max() > 1:
+            pixels = _stretched(pixels)
+        return Radiograph(
+            pixels=pixels,
+            spacing=self.spacing,
+            spacing_source=self.spacing_source,
+            path=None,
+            frame=self.frame,
+            frame_count=self.frame_count,
+            modality=None,
+        )
+
+
 def radiograph_from_volume(volume_node, frame: int | None = None) -> Radiograph:
     """The radiograph in a volume node, from the voxel array alone (row 0 of the array on top).
 
@@ -67,8 +101,11 @@ def radiograph_from_volume(volume_node, frame: int | None = None) -> Radiograph:
     so that the lowest becomes 0 and the highest 1. No polarity is guessed: Slicer's DICOM reader has
     already turned MONOCHROME1 bone bright.
     """
-    from ..radiograph import Radiograph
+    return take_pixels(volume_node, frame).radiograph()
 
+
+def take_pixels(volume_node, frame: int | None = None) -> TakenPixels:
+    """What `radiograph_from_volume` is made of, for making it elsewhere. Raises NotOneImage."""
     name = volume_node.GetName() or "the volume"
     voxels = _voxels(volume_node, name)
     count = voxels.shape[0]
@@ -80,24 +117,14 @@ def radiograph_from_volume(volume_node, frame: int | None = None) -> Radiograph:
     index = 0 if frame is None else frame
     if not 0 <= index < count:
         raise NotOneImage(f"{name} has no slice {index}; it has slices 0 to {count - 1}.")
-
     source = volume_node.GetAttribute(SPACING_SOURCE)
-    pixels = _intensities(voxels[index], name)
-    if source is None or pixels.min() < 0 or pixels.max() > 1:
-        pixels = _stretched(pixels)
+    normalized = source is not None
     sx, sy, _ = volume_node.GetSpacing()
     if source is None:
         # Slicer gives 1 mm to files that state no spacing.
         source = "unknown" if (sx, sy) == (1.0, 1.0) else "file header"
-    return Radiograph(
-        pixels=pixels,
-        spacing=None if source == "unknown" else (sx, sy),
-        spacing_source=source,
-        path=None,
-        frame=index,
-        frame_count=count,
-        modality=None,
-    )
+    spacing = None if source == "unknown" else (sx, sy)
+    return TakenPixels(name, voxels[index].copy(), spacing, source, normalized, index, count)
 
 
 def _voxels(volume_node, name: str) -> np.ndarray:

@@ -52,7 +52,9 @@ class SegmentContext:
         if requests is None:
             return False
         wanted = list(requests) if isinstance(requests, Iterable) else [requests]
-        if wanted and self.ready:
+        if wanted and not self.ready:
+            self.status.warn(_("First install what is missing, by the button at the top."))
+        elif wanted:
             self.status.clear()
             self.jobs.submit(wanted)
         return bool(wanted)

@@ -83,6 +83,12 @@ class ImageSection:
         self.prepare()
         self._onImage()
 
+    def bringIntoView(self) -> None:
+        """Show the image if no view does."""
+        volume = self._context.volume
+        if not any(True for _widget in self._views.showing(volume)):
+            self._views.show(volume, self._ui.oneViewCheckBox.checked)
+
     def suggest(self) -> None:
         """Work on the only image of the scene, if none is chosen."""
         scene = self._context.logic.scene
@@ -119,8 +125,9 @@ class ImageSection:
             text += _(" at the detector")
         if self._frame is not None:
             text += _(", frame {number}").format(number=self._frame + 1)
-        ready = self._context.logic.isEncoded(volume)
-        self._ui.imageInfoLabel.setText(text + (_(" \N{EN DASH} ready") if ready else ""))
+        text += _(" \N{EN DASH} ready") if self._context.logic.isEncoded(volume) else ""
+        self._ui.imageInfoLabel.setText(text)
+        self._ui.imageInfoLabel.setToolTip(text)
 
     def _usable(self, node) -> bool:
         from ..mrml.errors import SceneError

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from slicer.i18n import tr as _
 
+from ..model import installed_models, user_model_folder
 from .binding import Held, connect
+from .checkpoint_request import CheckpointRequest, model_name
 from .context import SegmentContext
 from .settings import Settings
 
@@ -16,19 +17,16 @@ DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
 class ModelSection:
-    """``install(path)`` checks a published checkpoint, keeps what is needed of it and gives its place;
-    ``onModel()`` is called when another model or device was chosen."""
+    """``onModel()`` is called when another model or device was chosen. A published checkpoint is installed in
+    the background; `installed` takes its result."""
 
-    def __init__(
-        self, ui, context: SegmentContext, settings: Settings, install: Callable, onModel: Callable[[], None]
-    ) -> None:
-        self._ui, self._context, self._settings = ui, context, settings
-        self._install, self._onModel = install, onModel
+    def __init__(self, ui, context: SegmentContext, settings: Settings, onModel: Callable[[], None]) -> None:
+        self._ui, self._context, self._settings, self._onModel = ui, context, settings, onModel
         self._held = Held()
         titles = (_("Automatic"), _("GPU (NVIDIA)"), _("GPU (Apple)"), _("Processor"))
         for device, title in zip(DEVICES, titles, strict=True):
             ui.deviceComboBox.addItem(title, device)
-        self._listModels()
+        self._list()
         device = settings.text("device", DEVICES[0])
         ui.deviceComboBox.setCurrentIndex(max(ui.deviceComboBox.findData(device), 0))
         connect(ui.modelComboBox, "currentIndexChanged(int)", self._onChosen)
@@ -36,15 +34,27 @@ class ModelSection:
         connect(ui.installModelButton, "clicked()", self._onInstall)
         self._use()
 
-    def _listModels(self) -> None:
+    def installed(self, model) -> None:
+        """A checkpoint was installed; it becomes the chosen model."""
+        self._settings.set("model", model.name)
+        self._list()
+        self._use()
+        self._context.status.say(" ".join((_("{name} is installed.").format(name=model.name), *model.notes)))
+        self._onModel()
+
+    def _list(self) -> None:
+        box = self._ui.modelComboBox
         with self._held:
-            box = self._ui.modelComboBox
             box.clear()
             box.addItem(_("Compact (comes with this module)"), COMPACT)
-            for path in self._settings.names("models"):
-                if Path(path).exists():
-                    box.addItem(Path(path).name, path)
+            for name in installed_models():
+                box.addItem(name, name)
             box.setCurrentIndex(max(box.findData(self._settings.text("model", COMPACT)), 0))
+        box.setToolTip(
+            _(
+                "The weights that answer. Installed ones are in {folder}; delete their folder to remove them."
+            ).format(folder=user_model_folder())
+        )
 
     def _use(self) -> None:
         ui = self._ui
@@ -62,23 +72,24 @@ class ModelSection:
         self._onModel()
 
     def _onInstall(self) -> None:
-        path = self._context.dialogs.openFile(
+        dialogs = self._context.dialogs
+        path = dialogs.openFile(
             _("Published FluoroSAM checkpoint"),
-            _("Checkpoints") + " (*.pth *.pt *.ckpt *.safetensors *.zip);;" + _("All files") + " (*)",
+            _("Checkpoints") + " (*.ckpt *.pth *.pt *.safetensors);;" + _("All files") + " (*)",
             self._settings.text("modelFolder"),
         )
-        if path is None or not self._context.dialogs.accept(licence_text()):
+        if path is None:
             return
-        place = self._context.attempt(self._install, path)
-        if place is None:
+        name = model_name(path)
+        replace = name in installed_models()
+        if replace and not dialogs.confirm(
+            _("A model called {name} is installed already. Replace it?").format(name=name)
+        ):
             return
-        self._settings.set("modelFolder", str(path.parent))
-        known = [str(place), *(one for one in self._settings.names("models") if one != str(place))]
-        self._settings.set("models", known)
-        self._settings.set("model", str(place))
-        self._listModels()
-        self._use()
-        self._onModel()
+        if dialogs.accept(licence_text()):
+            self._settings.set("modelFolder", str(path.parent))
+            title = _("Installing {name}").format(name=name)
+            self._context.submit(CheckpointRequest(path, name, title, replace))
 
 
 def licence_text() -> str:

@@ -9,12 +9,13 @@ import slicer.util
 from slicer.i18n import tr as _
 
 from .background import BackgroundJobs
+from .checkpoint_request import INSTALL
 from .context import SegmentContext
 
 
 class SegmentJobs:
     """``onSegment(segmentId)`` hears of every mask that was put into the scene, ``onEncoded()`` of every image
-    that was prepared, ``onIdle()`` of the end of all work."""
+    that was prepared, ``onInstalled(model)`` of a checkpoint, ``onIdle()`` of the end of all work."""
 
     def __init__(
         self,
@@ -22,11 +23,13 @@ class SegmentJobs:
         background: BackgroundJobs,
         onSegment: Callable[[str], None],
         onEncoded: Callable[[], None],
+        onInstalled: Callable[[object], None],
         onIdle: Callable[[], None],
     ) -> None:
         self._context, self._background = context, background
         self._logic, self._status = context.logic, context.status
-        self._onSegment, self._onEncoded, self._onIdle = onSegment, onEncoded, onIdle
+        self._onSegment, self._onEncoded, self._onInstalled = onSegment, onEncoded, onInstalled
+        self._onIdle = onIdle
         self._refused: set[str] = set()
         self._asked = self._done = 0
         background.listener = self
@@ -57,6 +60,9 @@ class SegmentJobs:
 
     def jobDone(self, request, result) -> None:
         self._done += 1
+        if request.kind == INSTALL:
+            self._onInstalled(result)
+            return
         if request.slot in self._refused:
             return
         segmentId = self._apply(request, result)

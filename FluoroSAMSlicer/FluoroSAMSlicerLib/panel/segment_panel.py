@@ -60,7 +60,6 @@ class SegmentPanel:
         context.jobs = self.jobs
         scene, kind = context.logic.scene, slicer.vtkMRMLScene
         self._sceneObservations.add(scene, [kind.NodeRemovedEvent], self._onNodeRemoved)
-        self._sceneObservations.add(scene, [kind.EndImportEvent], self._onImported)
         connect(ui.partsCheckBox, "toggled(bool)", lambda _on: self.remember())
         connect(ui.textEdit, "editingFinished()", self.remember)
         self.views.onLayoutChanged(self.tool.refresh)
@@ -141,6 +140,8 @@ class SegmentPanel:
         self.image.prepare()
 
     def onTool(self, tool: str) -> None:
+        if tool != OFF and self.context.volume is not None:
+            self.image.bringIntoView()
         self.tool.use(tool if self._entered or tool == OFF else OFF, self.context.volume)
 
     def onAsk(self, text: str) -> None:
@@ -228,7 +229,3 @@ class SegmentPanel:
             self.image.choose(None, show=False)
         elif volume is not None and not self.context.logic.scene.IsBatchProcessing():
             self.later()
-
-    def _onImported(self, *_) -> None:
-        if self._parameters is not None:
-            self.setParameters(self._parameters)

@@ -11,6 +11,7 @@ from ..anatomy import complete
 from ..anatomy.presets import PRESETS
 from .background import BackgroundJobs
 from .box_outline import BoxOutline
+from .checkpoint_request import work
 from .click_section import ClickSection
 from .context import SegmentContext
 from .dialogs import Dialogs
@@ -46,7 +47,7 @@ def segment_panel(
     """The tab over ``logic``, a SegmentLogic. ``resources`` is the module's folder of that name."""
     ui = load_form(resources / "UI" / "FluoroSAMSegment.ui")
     settings = Settings()
-    background = BackgroundJobs(logic.compute)
+    background = BackgroundJobs(work(logic.compute))
     status = StatusLine(ui, lambda: context.jobs.cancel())
     context = SegmentContext(logic, status, dialogs)
     installer = installer or Installer(Requirements(resources / "requirements.txt"))
@@ -54,19 +55,32 @@ def segment_panel(
     def parts(panel: SegmentPanel) -> None:
         panel.views = views
         panel.jobs = SegmentJobs(
-            context, background, panel.onSegment, lambda: panel.image.describe(), panel.later
+            context,
+            background,
+            panel.onSegment,
+            lambda: panel.image.describe(),
+            lambda model: panel.model.installed(model),
+            panel.later,
         )
         panel.prompting = Prompting(context, BoxOutline(logic.scene), panel.later, panel.onChosen)
         panel.install = InstallBox(ui, installer, dialogs, panel.onInstalled)
         sample = resources / "SampleData" / "chest_drr.dcm"
         panel.image = ImageSection(ui, context, views, settings, sample, panel.onImage)
-        panel.text = TextSection(ui, complete, logic.alternatives, PRESETS, settings, panel.onAsk)
+        panel.text = TextSection(
+            ui,
+            # The vocabulary is searched with one of the packages that may be missing.
+            lambda prefix, limit: complete(prefix, limit) if context.ready else [],
+            lambda text: logic.alternatives(text) if context.ready else [],
+            PRESETS,
+            settings,
+            panel.onAsk,
+        )
         panel.table = SegmentTable(ui, panel.onChosen, panel.onShown, panel.onRenamed)
         panel.details = SegmentDetails(
             ui, panel.prompting.candidate, panel.prompting.threshold, panel.onColor
         )
         panel.export = ExportSection(ui, context, settings, _dicom_file)
-        panel.model = ModelSection(ui, context, settings, _install_checkpoint, panel.onModel)
+        panel.model = ModelSection(ui, context, settings, panel.onModel)
         panel.tool = SliceTool(
             views,
             logic.scene.GetFirstNodeByClass("vtkMRMLInteractionNode"),
@@ -96,11 +110,3 @@ def _dicom_file(uid: str) -> str:
     """The file of an instance in Slicer's DICOM database; "" where there is none."""
     database = getattr(slicer, "dicomDatabase", None)
     return database.fileForInstance(uid) if database is not None else ""
-
-
-def _install_checkpoint(path: Path) -> Path:
-    """Where a published checkpoint can be loaded from: as it is, where nothing has to be made of it."""
-    from .. import model
-
-    install = getattr(model, "install_checkpoint", None)
-    return Path(install(path)) if install is not None else path

@@ -9,7 +9,7 @@ import slicer
 import vtk
 
 from .observations import Observations
-from .slice_views import SliceViews, faces, placeOf, rasAt
+from .slice_views import SliceViews, faces, isShown, placeOf, rasAt
 
 CLICK_PX = 3
 """A mouse that moved further while the button was down did not click."""
@@ -56,11 +56,13 @@ class SliceTool:
             return
         if self._interactionNode is not None:
             self._interactionNode.SetCurrentInteractionMode(slicer.vtkMRMLInteractionNode.ViewTransform)
-        for widget in self._views.showing(volume):
+        # All views: another one may come to show the image while the tool is on.
+        for widget in self._views.all():
             view = widget.sliceView()
-            view.setViewCursor(qt.QCursor(qt.Qt.CrossCursor))
-            self._cursors.append(view)
-            self._observe(view.interactor(), widget.mrmlSliceNode())
+            if isShown(widget, volume):
+                view.setViewCursor(qt.QCursor(qt.Qt.CrossCursor))
+                self._cursors.append(view)
+            self._observe(view.interactor(), widget)
 
     def refresh(self) -> None:
         """The views have changed."""
@@ -73,7 +75,8 @@ class SliceTool:
             view.unsetViewCursor()
         self._cursors.clear()
 
-    def _observe(self, interactor, sliceNode) -> None:
+    def _observe(self, interactor, widget) -> None:
+        sliceNode = widget.mrmlSliceNode()
         for event, handler in (
             (vtk.vtkCommand.LeftButtonPressEvent, self._onPress),
             # The second of two quick clicks arrives as this alone, and would enlarge the view.
@@ -84,7 +87,7 @@ class SliceTool:
             tag: list[int] = []
 
             def call(caller, _event, handler=handler, tag=tag) -> None:
-                if handler(caller, sliceNode):
+                if isShown(widget, self._volume) and handler(caller, sliceNode):
                     caller.GetCommand(tag[0]).SetAbortFlag(1)
 
             tag += self._observations.add(interactor, [event], call, PRIORITY)

@@ -38,14 +38,15 @@ class SliceViews:
             self._layoutManager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
         slicer.util.setSliceViewerLayers(background=volume, fit=True, rotateToVolumePlane=True)
 
+    def all(self) -> Iterator:
+        """The slice widgets of all layouts that were shown so far."""
+        if self._layoutManager is not None:
+            for name in self._layoutManager.sliceViewNames():
+                yield self._layoutManager.sliceWidget(name)
+
     def showing(self, volume) -> Iterator:
         """The slice widgets that have the image, or a volume, in the background."""
-        if self._layoutManager is None or volume is None:
-            return
-        for name in self._layoutManager.sliceViewNames():
-            widget = self._layoutManager.sliceWidget(name)
-            if widget.mrmlSliceCompositeNode().GetBackgroundVolumeID() == volume.GetID():
-                yield widget
+        return (widget for widget in self.all() if isShown(widget, volume))
 
     def sliceShown(self, volume) -> int:
         """The slice of a stack that the first view shows."""
@@ -55,6 +56,10 @@ class SliceViews:
             centre = [toRas.GetElement(row, 3) for row in range(3)]
             return min(max(round(_toIjk(volume).TransformPoint(centre)[2]), 0), last)
         return last // 2
+
+
+def isShown(widget, volume) -> bool:
+    return volume is not None and widget.mrmlSliceCompositeNode().GetBackgroundVolumeID() == volume.GetID()
 
 
 def rasAt(sliceNode, place: tuple[int, int]) -> tuple[float, float, float]:

@@ -151,11 +151,11 @@ class TextSection:
         }
         layout = self._ui.presetFrame.layout()
         for title, names in presets.items():
-            button = qt.QPushButton(titles.get(title, title), self._ui.presetFrame)
+            button = qt.QToolButton(self._ui.presetFrame)
+            button.setText(titles.get(title, title))
             button.setObjectName(f"{title}PresetButton")
             button.setToolTip(_("Segment {names}").format(names=", ".join(names)))
-            # Six of them shall fit into a narrow module panel.
-            button.setMinimumWidth(1)
+            button.setSizePolicy(qt.QSizePolicy.Expanding, qt.QSizePolicy.Fixed)
             connect(button, "clicked()", lambda names=tuple(names): self._askFor(", ".join(names)))
             layout.addWidget(button)
             self._presetButtons.append(button)
