@@ -4,7 +4,8 @@
 
 CPU seconds an image by one thread, on a synthetic CT of 512 x 512 x 400 voxels with noise and 100 labels seen by
 768 x 768 pixels. Peers: ``plastimatch`` where it is on the PATH, its loading taken out as the difference between
-all views and one; RTK's Joseph projector where --rtk-python names a Python that has itk-rtk. Every round measures
+all views and one; RTK's Joseph projector where --rtk-python names a Python that has itk-rtk; nanodrr, on the CPU
+with 500 samples a ray, where it can be imported (12 GB of memory; only the first view). Every round measures
 everything once, so that all meet the same machine; ratios are taken within rounds and their median is printed.
 CPU time still rises by half where another thread shares the core: trust the ratios.
 """
@@ -12,6 +13,7 @@ CPU time still rises by half where another thread shares the core: trust the rat
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import resource
 import shutil
@@ -86,6 +88,8 @@ def main() -> None:
             measures["plastimatch, exact"] = lambda: plastimatch(path, angles)
         if wanted.rtk_python:
             measures["RTK, Joseph"] = lambda: rtk(wanted.rtk_python, path, angles)
+        if importlib.util.find_spec("nanodrr"):
+            measures["nanodrr, 100 labels"] = lambda: nanodrr(ct, label_map, views[0])
         seconds = defaultdict(list)
         for number in range(wanted.rounds):
             for name, measure in measures.items():
@@ -189,6 +193,35 @@ def rtk(python: str, path: Path, angles: list[float]) -> float:
         sys.exit(f"RTK failed: {result.stderr[-500:]}")
     times = [float(line.split()[1]) for line in result.stdout.splitlines() if line.startswith("cpu")]
     return sum(times) / len(times)
+
+
+def nanodrr(ct: CTVolume, labels: LabelVolume, geometry: ProjectionGeometry, samples: int = 500) -> float:
+    import torch
+    from nanodrr.data import Subject
+    from nanodrr.drr import render
+
+    torch.set_num_threads(1)
+    mu = torch.from_numpy(2e-5 * np.maximum(ct.hu.astype(np.float32) + 1000, 0))[None, None]
+    size = torch.tensor(mu.shape[:-4:-1], dtype=torch.float32)
+    to_grid, to_world = torch.eye(4), torch.eye(4)
+    to_grid[:3] = torch.cat([torch.diag(2 / size), (1 / size - 1)[:, None]], 1)
+    to_world[:3, :3] = torch.diag(torch.from_numpy(SPACING).float())
+    classes = torch.from_numpy(labels.labels.astype(np.float32))[None, None]
+    subject = Subject(mu, classes, to_world, to_world.inverse(), to_grid, torch.zeros(3), convert_to_mu=False)
+    rows, columns = np.mgrid[:PIXELS, :PIXELS]
+    ends = geometry.pixel_positions(np.stack([columns, rows], -1).reshape(-1, 2))
+    source, target = (torch.from_numpy(np.atleast_2d(x)).float()[None] for x in (geometry.source, ends))
+    begin = time.process_time()
+    with torch.inference_mode():
+        paths = render(
+            subject, None, torch.eye(4)[None], None, PIXELS, PIXELS, samples, src=source, tgt=target,
+            backend="torch",
+        )  # fmt: skip
+    spent = time.process_time() - begin
+    exact = project(ct, geometry, threads=1).line_integral
+    both = np.corrcoef(paths.sum(1).numpy().ravel(), exact.ravel())[0, 1]
+    assert both > 0.99, f"nanodrr shows something else (correlation {both:.3f})"
+    return spent
 
 
 def check_accuracy(ct: CTVolume, views: list[ProjectionGeometry], rays: int = 150) -> None:
