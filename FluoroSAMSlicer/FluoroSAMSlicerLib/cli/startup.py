@@ -12,8 +12,8 @@ from ..lazy import heavy_imports
 def without_distribution() -> Iterator[None]:
     """Import transformers within, and it leaves out what it has for several machines.
 
-    That is torch's distributed tensors and its compiler, 40 % of the import; transformers does without where
-    torch was built without them. Only for a process that is ours alone and computes alone.
+    That is a tenth of the import; transformers does without where torch was built without it. Only for a
+    process that is ours alone and computes alone.
     """
     with heavy_imports():
         import torch.distributed
