@@ -133,7 +133,8 @@ class Plain:
         from FluoroSAMSlicerLib.model import pixel_values
 
         values, self.frame = pixel_values(image, self.network.config)
-        return self.network.encode_image(values)
+        image = self.network.image
+        return image.norm(image.neck(image.backbone(values).feature_maps))
 
     @torch.inference_mode()
     def prompt(self, features, text, low_res, points=None, labels=None) -> np.ndarray:

@@ -32,7 +32,7 @@ class ClickCounts(click.ParamType):
 @click.command(short_help="Dice of a model on images with masks.")
 @click.argument("manifest", type=click.Path(path_type=Path))
 @click.option("--clicks", type=ClickCounts(), default="0,1,3,5,8", show_default=True, metavar="N,N,...")
-@click.option("--model", metavar="compact|PATH", default="compact", show_default=True)
+@click.option("--model", metavar="NAME|PATH", default="compact", show_default=True)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option(
     "--output", metavar="DIR", type=click.Path(path_type=Path), help="Also write JSON and CSV here."

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--point", "points", metavar="NAME:X,Y,+", multiple=True, help="A click: + inside, - outside.")
 @click.option("--box", "boxes", metavar="NAME:X1,Y1,X2,Y2", multiple=True, help="A box around the structure.")
-@click.option("--model", metavar="compact|PATH", default="compact", show_default=True)
+@click.option("--model", metavar="NAME|PATH", default="compact", show_default=True)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--frame", type=click.IntRange(min=0), help="Of an image with several, counted from 0.")
 @click.option(

@@ -9,6 +9,7 @@ from transformers.models.swin.configuration_swin import SwinConfig
 from transformers.models.swin.modeling_swin import SwinBackbone
 
 from .config import FluoroSAMConfig
+from .swin_stages import divides, stage_maps
 
 
 class ImageEncoder(nn.Module):
@@ -47,6 +48,8 @@ class ImageEncoder(nn.Module):
 
     def stages(self, pixel_values: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The four normed Swin maps, finest first: (B, D, S/p, S/p) to (B, 8D, S/8p, S/8p)."""
+        if not torch.is_grad_enabled() and divides(self.backbone, *pixel_values.shape[-2:]):
+            return stage_maps(self.backbone, pixel_values)
         return self.backbone(pixel_values).feature_maps
 
     def forward(self, pixel_values: Tensor) -> Tensor:
