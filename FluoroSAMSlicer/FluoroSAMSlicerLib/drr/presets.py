@@ -1,6 +1,6 @@
 """Usual views with their distances and where those come from.
 
-view = presets.view("chest PA", ct.centre, size=1024)
+>>> view = presets.view("chest PA", ct.centre, pixels=1024)
 """
 
 from __future__ import annotations
