@@ -15,7 +15,7 @@ from .failures import explain, show_traceback
 from .output import output_folder, staged, unique_stems, write_json, write_png
 from .prompts import StructurePrompts, read_prompts
 from .report import Finding, ImageReport
-from .startup import without_distribution
+from .startup import quick_start
 
 if TYPE_CHECKING:
     from ..radiograph import Radiograph
@@ -79,7 +79,7 @@ def segment(
 
 def _loaded(model: str, device: str) -> Predictor:
     begin = time.perf_counter()
-    with without_distribution():
+    with quick_start():
         from ..segmentation import Predictor
 
         predictor = Predictor.load(model, device=device)
