@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -66,3 +67,14 @@ def slicer_api() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+@pytest.fixture(scope="session")
+def live(slicer_api):
+    recorded = json.loads((slicer_api / "qt_api_live_names.json").read_text())
+    return {name: set(members) for name, members in recorded.items()}
+
+
+@pytest.fixture(scope="session")
+def declared(slicer_api):
+    return json.loads((slicer_api / "qt_api.json").read_text())

@@ -5,23 +5,10 @@ The names in its files, and its form, are looked up in test_slicer_api with thos
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from panel.drr_bench import Parameters, new_drr_bench
 from panel.pythonqt import CONNECTED, USED
 from panel.test_slicer_api import FILES, FORMS, has_member, has_signal
-
-
-@pytest.fixture(scope="module")
-def live(slicer_api):
-    recorded = json.loads((slicer_api / "qt_api_live_names.json").read_text())
-    return {name: set(members) for name, members in recorded.items()}
-
-
-@pytest.fixture(scope="module")
-def declared(slicer_api):
-    return json.loads((slicer_api / "qt_api.json").read_text())
 
 
 @pytest.fixture(scope="module")

@@ -41,17 +41,6 @@ OF_THE_APPLICATION = {"app", "mrmlScene", "util", "packaging", "dicomDatabase", 
 
 
 @pytest.fixture(scope="module")
-def live(slicer_api):
-    recorded = json.loads((slicer_api / "qt_api_live_names.json").read_text())
-    return {name: set(members) for name, members in recorded.items()}
-
-
-@pytest.fixture(scope="module")
-def declared(slicer_api):
-    return json.loads((slicer_api / "qt_api.json").read_text())
-
-
-@pytest.fixture(scope="module")
 def python(slicer_api):
     return json.loads((slicer_api / "slicer_python_api.json").read_text())
 
