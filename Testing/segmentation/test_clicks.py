@@ -1,4 +1,4 @@
-"""Clicks take effect: the answer is chosen so that they do, never painted."""
+"""Clicks take effect: the answer is chosen so that they do, and gives way where none does."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 import torch
 from FluoroSAMSlicerLib.model import InputFrame
 from FluoroSAMSlicerLib.segmentation import Candidates, Prompt
+from FluoroSAMSlicerLib.segmentation.clicks import obeying
 
 from .conftest import blob_image
 
@@ -64,22 +65,54 @@ def test_the_model_is_asked_once_with_all_prompts(predictor, embedding, scripted
     previous = predictor.predict(embedding, text="left lung")
     result = predictor.predict(embedding, text="left lung", points=[(80, 145)], labels=[0], previous=previous)
     assert decoder.asked[1:] == [("labels", "masks", "points", "text")]
-    assert result.missed == (0,)
-
-
-def test_clicks_that_no_candidate_satisfies_are_told_and_not_painted(predictor, embedding, scripted):
-    scripted({(True, False): [LARGE, MIDDLE, SMALL], (False, False): NOTHING})
-    points, labels = [(80, 80), (110, 80), (80, 82)], [1, 1, 0]
-    result = predictor.predict(embedding, text="left lung", points=points, labels=labels)
-    assert result.missed == (2,) and result.score == pytest.approx(0.7)
-    np.testing.assert_array_equal(result.mask, result.candidates.mask(result.chosen))
+    assert result.missed == () and not result.mask[145, 80]
 
 
 def test_between_equals_the_newest_click_counts(predictor, embedding, scripted):
     far = (disc(160, 160, 20), 0.3)
     scripted({(True, False): [SMALL, far, SMALL], (False, False): NOTHING})
     result = predictor.predict(embedding, text="left lung", points=[(80, 80), (160, 160)], labels=[1, 1])
-    assert result.missed == (0,) and result.mask[160, 160]
+    assert result.chosen == 1 and result.mask[160, 160] and result.mask[80, 80]
+
+
+def test_a_mask_gives_way_around_a_click_that_it_contradicts_and_nowhere_else(predictor, embedding, scripted):
+    scripted({(True, False): [MIDDLE, MIDDLE, MIDDLE]})
+    before = predictor.predict(embedding, text="left lung").mask
+    points, labels = [(80, 80), (100, 80), (170, 80), (80, 170)], [1, 0, 1, 0]
+    result = predictor.predict(embedding, text="left lung", points=points, labels=labels)
+    assert result.missed == ()
+    y, x = np.mgrid[:200, :200]
+    near = np.minimum(np.hypot(x - 100, y - 80), np.hypot(x - 170, y - 80)) < 24
+    assert 20 < np.count_nonzero(result.mask != before) < 800
+    np.testing.assert_array_equal(result.mask[~near], before[~near])
+
+
+def test_a_mask_that_obeys_all_clicks_is_not_touched(predictor, embedding, scripted):
+    scripted({(True, False): [MIDDLE, MIDDLE, MIDDLE]})
+    before = predictor.predict(embedding, text="left lung").low_res
+    after = predictor.predict(embedding, text="left lung", points=[(80, 80), (180, 80)], labels=[1, 0])
+    assert torch.equal(before, after.low_res)
+
+
+def test_of_clicks_that_contradict_each_other_one_is_told(predictor, embedding, scripted):
+    scripted({(True, False): [LARGE, MIDDLE, SMALL]})
+    points, labels = [(80, 80), (110, 80), (80, 80)], [1, 1, 0]
+    result = predictor.predict(embedding, text="left lung", points=points, labels=labels)
+    assert len(result.missed) == 1 and result.mask[80, 110]
+
+
+@pytest.mark.parametrize("shape", [(200, 200), (57, 200), (900, 1300)])
+def test_any_clicks_apart_from_each_other_are_obeyed(shape):
+    generator = np.random.default_rng(9)
+    low_res = torch.from_numpy(generator.normal(0, 6, (3, 128, 128)).astype(np.float32))
+    low_res = torch.nn.functional.avg_pool2d(low_res[None], 9, 1, 4)[0] * 6
+    candidates = Candidates(low_res, (0.1, 0.2, 0.3), InputFrame.of(*shape, 256))
+    step = max(shape) / 16
+    places = [(x, y) for x in np.arange(0, shape[1], step) for y in np.arange(0, shape[0], step)]
+    points = [places[n] for n in generator.permutation(len(places))[:9]]
+    prompt = Prompt.of(points=points, labels=[n % 2 for n in range(len(points))])
+    assert not candidates.honours(prompt).all(1).any()
+    assert obeying(candidates, prompt).honours(prompt).all()
 
 
 @pytest.mark.parametrize("size", [(200, 200), (57, 200), (300, 120), (900, 1300), (1, 40)])

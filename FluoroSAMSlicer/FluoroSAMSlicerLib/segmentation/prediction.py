@@ -71,8 +71,8 @@ class Prediction:
     """A mask, how sure the model is of it, and everything it came from.
 
     ``structure`` is what the text was resolved to, None for clicks alone or a text outside the vocabulary.
-    ``chosen`` is the index of this mask among ``candidates``. ``missed`` holds the indices of clicks that no
-    candidate could satisfy together with the others. ``image`` is the key of the embedding; ``model`` and
+    ``chosen`` is the index of this mask among ``candidates``. ``missed`` holds the indices of clicks that the
+    mask does not satisfy, since others contradict them. ``image`` is the key of the embedding; ``model`` and
     ``model_version`` name the weights. ``notes`` are for the user: that the GPU was too small, for example.
     """
 

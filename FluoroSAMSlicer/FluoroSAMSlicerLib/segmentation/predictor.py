@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..model import FluoroSAM, Provenance, as_mask_prompt, load_model, pixel_values
 from ..model.storage import WEIGHTS, Tokens, locate_model, read_description
+from .clicks import obeying
 from .device import choose_device, half_type, memory_is_full, sensible_threads, thread_count
 from .embedding import EmbeddingCache, ImageEmbedding, image_key
 from .errors import DeviceError, ImageError, PromptError
@@ -142,9 +143,9 @@ class Predictor:
         the prediction to correct: its low-resolution logits become the mask prompt.
 
         Of the three candidates the best-scoring one that satisfies every click is the answer: positive
-        clicks inside the mask, negative ones outside. If none does, the candidate that satisfies most clicks
-        (among those, the newest click; among those, the best score) is the answer and ``Prediction.missed``
-        names the rest. Masks are never edited.
+        clicks inside the mask, negative ones outside. If none does, it is the candidate that satisfies most
+        clicks (among those, the newest click; among those, the best score), corrected around the clicks it
+        contradicts, see :func:`~.clicks.obeying`; ``Prediction.missed`` names those that contradict each other.
 
         Raises :class:`PromptError` for prompts that cannot be used, :class:`~..anatomy.AmbiguousName` with
         its candidates, :class:`~..anatomy.UnknownName` with the nearest names, and
@@ -191,7 +192,8 @@ class Predictor:
             return int(kept.sum()), bool(kept[-1:].all()), candidates.scores[index]
 
         chosen = max(range(len(honoured)), key=rank)
-        return candidates, chosen, honoured[chosen]
+        candidates = obeying(candidates, prompt)
+        return candidates, chosen, candidates.honours(prompt)[chosen]
 
     def _encode(self, values: Tensor) -> Tensor:
         with self._in_half(), self._matrices():
