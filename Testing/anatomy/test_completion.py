@@ -99,7 +99,7 @@ def test_search_refuses_unusable_text():
 
 def test_search_is_quick():
     search("x ray")
-    start = time.perf_counter()
+    start = time.process_time()
     for structure in list(vocabulary())[:50]:
         search(structure.name)
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0

@@ -89,6 +89,64 @@ def test_unknown_text_names_the_nearest(typed, near):
     assert near in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("fourth metacarpal of the right hand", "right fourth metacarpal"),
+        ("lunate bone of the left wrist", "left lunate"),
+        ("acetabulum of the right hip", "right acetabulum"),
+        ("patella of the left knee", "left patella"),
+        ("middle phalanx, 3rd toe, right foot", "middle phalanx of right third toe"),
+        ("parietal bone of the skull, left", "left parietal bone"),
+        ("left fibulla of the lower leg", "left fibula"),
+        ("metal screw", "screw"),
+    ],
+)
+def test_a_place_that_holds_the_structure_may_be_named_with_it(typed, expected):
+    assert resolve(typed).name == expected
+
+
+@pytest.mark.parametrize(
+    "typed", ["spine of scapula", "neck of humerus", "femur of the hand", "lung of the heart"]
+)
+def test_a_place_that_does_not_hold_the_structure_is_no_place(typed):
+    with pytest.raises(UnknownName):
+        resolve(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("left tibia and fibula", "left lower leg bones"),
+        ("fibula, tibia", "lower leg bones"),
+        ("hip bones & sacrum", "pelvis"),
+        ("pelvis and sacrum", "pelvis"),
+        ("carpal bones, metacarpals and phalanges of the right hand", "right hand"),
+        ("maxilla plus mandible", "jaw"),
+        ("left and right tibia and fibula", "lower leg bones"),
+        ("left lung and right lung", "lungs"),
+        ("upper teeth and lower teeth", "teeth"),
+        ("upper lobe and lower lobe of the left lung", "left lung"),
+    ],
+)
+def test_a_list_of_all_members_is_the_group(typed, expected):
+    assert resolve(typed).name == expected
+
+
+def test_a_list_without_a_name_of_its_own_says_to_type_one_at_a_time():
+    with pytest.raises(UnknownName, match="one at a time") as caught:
+        resolve("left femur, patella")
+
+    assert caught.value.nearest == ("left femur", "left patella")
+    with pytest.raises(UnknownName, match="one at a time") as caught:
+        resolve("both kidneys and bladder")
+    assert caught.value.nearest == ("kidneys", "urinary bladder")
+
+
+def test_a_plural_of_a_plural_is_read():
+    assert resolve("lumbar vertebraes").name == "lumbar spine"
+
+
 @pytest.mark.parametrize("typed", ["belly button", "qwertyuiop", "xx", "42", "T13", "L9", "rib 0", "C0"])
 def test_what_is_no_structure_is_refused(typed):
     with pytest.raises(UnknownName):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache, cached_property, lru_cache
@@ -147,6 +147,12 @@ class Vocabulary:
         """
         own = self._leaves(name)
         return tuple(other for other in self.structures if other == name or self._leaves(other) <= own)
+
+    def united(self, names: Iterable[str]) -> str | None:
+        """The canonical name of what ``names`` make up together, its members or parts; None if nothing."""
+        leaves = frozenset().union(*(self._leaves(name) for name in names))
+        whole = (one.name for one in self if one.members or one.parts)
+        return next((name for name in whole if self._leaves(name) - {name} == leaves - {name}), None)
 
     @cache  # noqa: B019 - one vocabulary lives as long as the process
     def _leaves(self, name: str) -> frozenset[str]:

@@ -1,8 +1,9 @@
 """From a typed name to the structure it means.
 
 Exact names come first, whatever their word order, case, plural and short forms; then the readings that
-need a guess (an added "bone", Roman numerals, words run together or apart); last a typo. A guess or a typo
-never touches a number, and the side is only ever mended towards the one word it resembles.
+need a guess (an added "bone", Roman numerals, words run together or apart); then what several names make
+together (`within`, `union`); last a typo. A guess or a typo never touches a number, and the side is only ever
+mended towards the one word it resembles.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from dataclasses import replace
 from itertools import product
 
+from .composition import Found, has_and, union, within
 from .errors import AmbiguousName, UnknownName
 from .index import SIDES, Vocabulary, vocabulary
 from .spelling import near_words, tolerance
@@ -21,8 +23,6 @@ CLEAR_MARGIN = 2.0
 CLEAR_RATIO = 2.4
 MOST_COMBINATIONS = 400
 NEAREST = 5
-
-Found = dict[str, tuple[Structure, str]]
 
 
 def resolve(text: str) -> Structure:
@@ -45,6 +45,12 @@ def interpret(text: str) -> Match:
         found = attempt(known, readings)
         if found:
             return _single(text, found, readings[0])
+    found = {} if has_and(text) else within(known, readings, _find)
+    if found:
+        return _single(text, found, readings[0])
+    together = union(known, text, _find)
+    if together:
+        return Match(together, 1.0, together.name)
     match = _typo(known, readings, text)
     if match:
         return match
@@ -68,6 +74,12 @@ def _exact(known: Vocabulary, readings: list[Reading]) -> Found:
         if reading.side == "both" and not found:
             found.update(known.lookup("both", tuple(sorted(set(reading.words)))))
     return found
+
+
+def _find(reading: Reading) -> Found:
+    """The structures of a well-spelled name."""
+    known = vocabulary()
+    return _exact(known, [reading]) or _optional(known, [reading])
 
 
 def _choices(known: Vocabulary, readings: list[Reading]) -> Found:
@@ -137,7 +149,7 @@ def _typo(known: Vocabulary, readings: list[Reading], text: str) -> Match | None
     for reading in readings:
         for cost, side, words, corrections in _mended(known, reading):
             tried = Reading(side, words)
-            found = _exact(known, [tried]) or _optional(known, [tried])
+            found = _find(tried) or within(known, [tried], _find)
             for structure, phrase in found.values():
                 score = max(0.0, 1.0 - cost / max(6, len(text)))
                 match = Match(structure, score, phrase, (*reading.corrections, *corrections))
@@ -149,7 +161,8 @@ def _typo(known: Vocabulary, readings: list[Reading], text: str) -> Match | None
     if not ranked:
         return None
     best = ranked[0][0]
-    near = [match for cost, match in ranked if cost < min(best + CLEAR_MARGIN, best * CLEAR_RATIO)]
+    clear = min(best + CLEAR_MARGIN, best * CLEAR_RATIO)
+    near = [match for cost, match in ranked if cost == best or cost < clear]
     allowed = sum(tolerance(typed) for typed, _ in ranked[0][1].corrections)
     if best > allowed:
         return None

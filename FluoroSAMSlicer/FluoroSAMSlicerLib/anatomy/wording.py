@@ -21,6 +21,7 @@ LEVEL_COUNT = {"c": 7, "t": 12, "l": 6, "s": 5}
 NUMBER = re.compile(r"0*(\d+)(?:st|nd|rd|th)?")
 PIECES = re.compile(r"[a-z]+|\d+")
 WORDS = re.compile(r"[a-z0-9]+")
+HAND_SIDE = re.compile(r"\b(left|right|lt|rt|l|r) hand(?:ed)? side\b")
 SIDES_JOINED = re.compile(r"\b(left|right|lt|rt|l|r)\s*/\s*(left|right|lt|rt|l|r)\b")
 
 Key = tuple[str, ...]
@@ -76,7 +77,7 @@ def plain(text: str) -> str:
 
 
 def _single_blanks(text: str) -> str:
-    return " ".join(WORDS.findall(text))
+    return HAND_SIDE.sub(r"\1 side", " ".join(WORDS.findall(text)))
 
 
 class Grammar:
