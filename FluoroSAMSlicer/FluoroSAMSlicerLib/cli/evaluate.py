@@ -9,7 +9,7 @@ import click
 
 from .output import output_folder, staged, write_csv, write_json
 
-COLUMNS = ("image", "text", "clicks", "dice", "iou", "score")
+COLUMNS = ("image", "text", "clicks", "dice", "iou", "score", "size", "label", "met", "missed", "grown")
 
 
 class ClickCounts(click.ParamType):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,13 @@ from ..radiograph import read_radiograph
 
 @dataclass(frozen=True)
 class Row:
-    """One structure of one image after ``clicks`` clicks; ``score`` is what the model believed its IoU to be."""
+    """One structure of one image after ``clicks`` clicks; ``score`` is what the model believed its IoU to be.
+
+    ``size`` is the structure's share of the image. ``point`` (x, y) and ``label`` are the newest click, None
+    before the first; ``met`` says whether the mask holds the point after a positive click and leaves it out
+    after a negative one, ``missed`` counts all clicks so far that the mask does not obey, and ``grown`` says
+    of a negative click whether the mask around it, to a `NEIGHBOURHOOD`, has become larger.
+    """
 
     image: str
     text: str
@@ -23,6 +29,16 @@ class Row:
     dice: float
     iou: float
     score: float
+    size: float
+    point: tuple[int, int] | None = None
+    label: int | None = None
+    met: bool | None = None
+    missed: int = 0
+    grown: bool | None = None
+
+
+NEIGHBOURHOOD = 0.05
+"""Radius about a click, as a share of the image's longer side, in which a mask is said to have grown."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +53,27 @@ class Evaluation:
         chosen = [row.dice for row in self.rows if row.clicks == clicks and text in (None, row.text)]
         return float(np.mean(chosen)) if chosen else float("nan")
 
+    def where(self, keep: Callable[[Row], bool]) -> Evaluation:
+        """The same evaluation of the rows that ``keep`` accepts."""
+        return replace(self, rows=tuple(row for row in self.rows if keep(row)))
+
+    def steps(self) -> list[tuple[Row, Row]]:
+        """The rows before and after each click, where both were recorded."""
+        at = {(row.image, row.text, row.clicks): row for row in self.rows}
+        before = ((at.get((row.image, row.text, row.clicks - 1)), row) for row in self.rows)
+        return [(earlier, row) for earlier, row in before if earlier]
+
     @property
     def clicks(self) -> tuple[int, ...]:
         return tuple(sorted({row.clicks for row in self.rows}))
 
     def calibration(self) -> float:
         """Spearman's rank correlation of predicted score and true IoU over all rows."""
-        score, iou = ([getattr(row, name) for row in self.rows] for name in ("score", "iou"))
-        ranks = [np.argsort(np.argsort(values)) for values in (score, iou)]
-        return float(np.corrcoef(*ranks)[0, 1]) if len(self.rows) > 2 else float("nan")
+        from scipy.stats import rankdata
+
+        ranks = [rankdata([getattr(row, name) for row in self.rows]) for name in ("score", "iou")]
+        varied = len(self.rows) > 2 and all(np.ptp(values) > 0 for values in ranks)
+        return float(np.corrcoef(*ranks)[0, 1]) if varied else float("nan")
 
     def to_dict(self) -> dict:
         texts = sorted({row.text for row in self.rows})
@@ -105,19 +133,40 @@ def evaluate(
 
 def _rounds(predictor, embedding, image, text, wanted, ignored, clicks) -> list[Row]:
     rows, points, labels, result = [], [], [], None
+    true = wanted & ~ignored
     for count in range(max(clicks) + 1):
+        before = result
         if count:
-            (point, label) = next_click(result.mask & ~ignored, wanted & ~ignored)
+            (point, label) = next_click(result.mask & ~ignored, true)
             points.append(point)
             labels.append(label)
         result = predictor.predict(embedding, text=text, points=points, labels=labels, previous=result)
         if count in clicks:
-            drawn, true = result.mask & ~ignored, wanted & ~ignored
+            drawn = result.mask & ~ignored
             both, either = np.count_nonzero(drawn & true), np.count_nonzero(drawn | true)
             total = np.count_nonzero(drawn) + np.count_nonzero(true)
             dice, iou = (2 * both / total, both / either) if total else (1.0, 1.0)
-            rows.append(Row(image, text, count, dice, iou, float(result.score)))
+            row = Row(image, text, count, dice, iou, float(result.score), float(true.mean()))
+            if count:
+                obeyed = [
+                    bool(result.mask[y, x]) == bool(asked)
+                    for (x, y), asked in zip(points, labels, strict=True)
+                ]
+                grown = None if label else _near(result.mask, point) > _near(before.mask, point)
+                row = replace(
+                    row, point=point, label=label, met=obeyed[-1], missed=obeyed.count(False), grown=grown
+                )
+            rows.append(row)
     return rows
+
+
+def _near(mask: np.ndarray, point: tuple[int, int]) -> int:
+    """How many pixels of ``mask`` (H, W) lie within the `NEIGHBOURHOOD` of ``point`` (x, y)."""
+    x, y = point
+    reach = max(1, round(NEIGHBOURHOOD * max(mask.shape)))
+    top, left = max(0, y - reach), max(0, x - reach)
+    rows, columns = np.nonzero(mask[top : y + reach + 1, left : x + reach + 1])
+    return int(np.count_nonzero(np.hypot(rows + top - y, columns + left - x) <= reach))
 
 
 def next_click(drawn: np.ndarray, wanted: np.ndarray) -> tuple[tuple[int, int], int]:
