@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -194,26 +193,3 @@ def test_generation_is_deterministic_and_resumes(body, tmp_path):
     generate([body], tmp_path / "a", 2, seed=3, pixels=48, on_shard=again.append)
     assert again == made[:1]
     assert {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()} == first
-
-
-def test_masks_follow_the_path_threshold(body):
-    path = np.zeros((2, 10, 10), np.float32)
-    path[0, :5] = 3.0
-    path[0, 5:7] = 1.0
-    masks = making.structure_masks(body, np.array([1, 2]), path)
-    assert (
-        set(masks) == {"right femur"} and masks["right femur"][:5].all() and masks["right femur"].sum() == 70
-    )
-    path[0, :5] = 9.0
-    assert making.structure_masks(body, np.array([1, 2]), path)["right femur"].sum() == 50
-
-
-def test_a_lung_is_outlined_where_most_of_the_way_is_lung():
-    structures = {"left lung upper lobe": (1,), "left lung lower lobe": (2,), "liver": (3,)}
-    body = SimpleNamespace(structures=structures)
-    path = np.zeros((3, 10, 10))
-    path[0, :4], path[1, 4:7], path[1, 7:], path[2] = 150, 140, 30, 90
-    masks = making.structure_masks(body, np.array([1, 2, 3]), path)
-    assert masks["left lung lower lobe"][4:7].all()
-    assert not masks["left lung lower lobe"][7:].any(), "the recess behind the diaphragm"
-    assert masks["left lung upper lobe"].sum() == 40 and masks["liver"].all()

@@ -37,7 +37,7 @@ def test_settings_that_make_no_sense_are_refused_with_advice(changed, advice):
 def test_settings_survive_json():
     settings = SetSettings(count=4, size=(64, 48), lao_deg=(-9, 9), thresholds=(("femur_left", 3.0),))
     assert SetSettings.from_json(settings.to_json()) == settings
-    assert settings.threshold("left femur") == 3.0 and settings.threshold("liver") == 2.0
+    assert settings.mask_rule.own == {"left femur": 3.0} and settings.mask_rule.threshold_mm == 2.0
     assert settings.resized(32).size == (32, 24)
 
 

@@ -12,6 +12,8 @@ A *set* is for anyone: rendered images with masks, names, geometry and physics, 
 
 *Shards* are for the training of the bundled model: area densities of randomly deformed bodies, which get
 their beam and detector only while training (``generate``, ``ShardReader``).
+
+Either can be trained on: ``open_training_images``.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from .plan import Plan, PlannedImage, plan
 from .reading import SetImage, TrainingSet, read_set
 from .rendering import RenderedImage, render
 from .sample import Sample
+from .set_reader import SetReader, open_training_images
 from .settings import SetSettings
 from .shards import ShardReader, ShardWriter
 from .views import View, random_view
@@ -43,6 +46,7 @@ __all__ = [
     "Progress",
     "Sample",
     "SetImage",
+    "SetReader",
     "SetReport",
     "SetSettings",
     "ShardReader",
@@ -54,6 +58,7 @@ __all__ = [
     "generate",
     "in_this_process",
     "local_processes",
+    "open_training_images",
     "plan",
     "random_view",
     "read_names",

@@ -81,7 +81,7 @@ def _files(settings: SetSettings) -> list[str]:
 
 
 def _making(settings: SetSettings) -> list[str]:
-    kilovolts = voltages(settings.kilovolts)
+    kilovolts, rule = voltages(settings.kilovolts), settings.mask_rule
     tubes = f"{kilovolts[0]} kV" if len(kilovolts) == 1 else f"{kilovolts[0]} to {kilovolts[-1]} kV"
     if 1 < len(kilovolts) < 6:
         tubes = f"{', '.join(map(str, kilovolts))} kV"
@@ -104,6 +104,9 @@ def _making(settings: SetSettings) -> list[str]:
         f"- A pixel belongs to a structure when its ray runs more than {settings.threshold_mm:g} mm through it{own};"
         f" thin structures count from {settings.thin_share:g} of their longest path on. Each mask states its own"
         f" threshold. Masks below {settings.smallest_pixels} pixels are left out.",
+        "- A lung without a threshold of its own is drawn as radiographs show it: only where the ray also runs"
+        f" longer through the whole of it than {rule.lung_mm:g} mm and {rule.lung_share:g} of the longest such path"
+        " in view; the thin recess behind the diaphragm does not count.",
         "- Masks are only as good as the labels of the CT. Rendered images lack what a projection leaves out:"
         " motion, collimation, text markers, detector faults.",
     ]

@@ -12,19 +12,11 @@ import numpy as np
 from ..anatomy import vocabulary
 from ..drr import CTVolume, LabelVolume, ProjectionGeometry, project
 from .body import Body
+from .masks import MaskRule
 from .sample import Sample
 from .shards import ShardWriter
 from .views import Region, random_view, regions_of
 from .warp import Warp
-
-PATH_THRESHOLD_MM = 2.0
-"""A structure's mask is where a ray runs longer than this through it; thin structures (hand, foot, skull)
-count from a quarter of their longest path on when that is less."""
-
-LUNG_FIELD = 0.35
-LUNG_FIELD_MM = 20.0
-"""A lung is drawn as radiographs show it: where a ray runs longer through it than this part of the longest path
-in view, and this far. Its thin recess behind the dome of the diaphragm, which nobody sees, does not count."""
 
 SAMPLES_PER_SHARD = 24
 
@@ -85,25 +77,7 @@ def vary(
 
 def structure_masks(body: Body, values: np.ndarray, path_mm: np.ndarray) -> dict[str, np.ndarray]:
     """Bool (H, W) masks of every structure of ``body`` in view, from path lengths (L, H, W) in mm."""
-    row_of = {int(value): row for row, value in enumerate(values)}
-    masks = {}
-    for name, labels in body.structures.items():
-        rows = [row_of[value] for value in labels if value in row_of]
-        if not rows:
-            continue
-        path = path_mm[rows[0]] if len(rows) == 1 else path_mm[rows].sum(0)
-        longest = float(path.max())
-        mask = path > min(PATH_THRESHOLD_MM, 0.25 * longest)
-        if longest > 0:
-            masks[name] = mask
-    for side in ("left", "right"):
-        lobes = masks.keys() & vocabulary().constituents(f"{side} lung")
-        rows = [row_of[value] for name in lobes for value in body.structures[name] if value in row_of]
-        if rows:
-            path = path_mm[rows].sum(0)
-            field = path > max(LUNG_FIELD_MM, LUNG_FIELD * float(path.max()))
-            masks |= {name: masks[name] & field for name in lobes}
-    return {name: mask for name, mask in masks.items() if np.count_nonzero(mask) >= 12}
+    return {one.structure: one.mask for one in MaskRule().masks(body.structures, values, path_mm)}
 
 
 def one_sided(body: Body) -> bool:

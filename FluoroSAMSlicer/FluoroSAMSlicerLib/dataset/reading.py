@@ -7,7 +7,8 @@ import functools
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,15 +100,17 @@ class TrainingSet(Sequence):
 
     def __getitem__(self, place: int) -> SetImage:
         row = self._rows[place]
-        try:
-            image, display, record = (self._content(row, kind) for kind in ("image", "display", "record"))
-            read = json.loads(record)
+        with self._reading(row):
+            read = json.loads(self._content(row, "record"))
+            image, display = (self._content(row, kind) for kind in ("image", "display"))
             scale = np.float32(1 / read["image"]["counts_per_unit"])
             return SetImage(_pixels(image).astype(np.float32) * scale, _pixels(display), read)
-        except (OSError, KeyError, ValueError, tarfile.TarError) as error:
-            raise DatasetError(
-                f"{self.folder}: image {row['number']} is damaged ({error}); make it again"
-            ) from error
+
+    def record(self, place: int) -> dict:
+        """What the set says about an image, without reading its pixels."""
+        row = self._rows[place]
+        with self._reading(row):
+            return json.loads(self._content(row, "record"))
 
     def split(self, name: str) -> TrainingSet:
         """The images for "train" or "val"."""
@@ -119,6 +122,15 @@ class TrainingSet(Sequence):
     def names_of(self, structure: str) -> tuple[str, ...]:
         """What people call a structure of the set, its canonical name first."""
         return tuple(self.structures[structure]["names"])
+
+    @contextmanager
+    def _reading(self, row: dict[str, str]) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, KeyError, ValueError, tarfile.TarError) as error:
+            raise DatasetError(
+                f"{self.folder}: image {row['number']} is damaged ({error}); make it again"
+            ) from error
 
     def _content(self, row: dict[str, str], kind: str) -> bytes:
         if not row["archive"]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..drr import Beam, Exposure, Projection, ProjectionGeometry, Scatter, Tool, expose, project
+from ..drr import Beam, Exposure, Projection, ProjectionGeometry, Scatter, Tool, display, expose, project
 from ..drr.tools import random_tools
 from .label_names import structure_name
 from .labelled_ct import LabelledCT
+from .masks import StructureMask
 from .plan import PlannedImage
 from .settings import SetSettings
 
@@ -18,8 +19,7 @@ COUNTS_PER_UNIT = 4096
 """Grey levels of the 16-bit image for one unit of attenuation: value = 4096 * -ln(intensity / open beam)."""
 
 DISPLAY_PERCENTILES = (3.0, 99.5)
-OPEN_BEAM = 0.2
-"""Attenuation below which a ray met next to nothing; such pixels do not count for the display's window."""
+"""Of the attenuation behind the patient: what is black and what is white in the display image."""
 WITHIN_FIELD = 0.7
 """Share of half the field that lies between the isocentre and the end of the scan."""
 TOOL_THRESHOLD_MM = 0.1
@@ -27,19 +27,6 @@ TOOL_THRESHOLD_MM = 0.1
 TOOL_IN_FIELD = 0.3
 """Share of a tool's surface that must lie in the field for it to be used."""
 TOOL_TRIES = 8
-
-
-@dataclass(frozen=True, eq=False)
-class StructureMask:
-    """Where one structure, or one tool, is in view, bool (H, W).
-
-    ``threshold_mm`` is the path length a pixel had to exceed, ``longest_mm`` the longest path.
-    """
-
-    structure: str
-    mask: np.ndarray
-    threshold_mm: float
-    longest_mm: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +89,7 @@ def render(
     return RenderedImage(
         planned=planned,
         attenuation=attenuation,
-        display=displayed(attenuation),
+        display=np.rint(255 * display(signal, DISPLAY_PERCENTILES)).astype(np.uint8),
         masks=(*structure_masks(subject, projection, settings), *tool_masks(projection, tools, settings)),
         aim=aim,
         geometry=described(planned, geometry, isocentre),
@@ -149,33 +136,12 @@ def view_geometry(planned: PlannedImage, isocentre: np.ndarray, settings: SetSet
     )
 
 
-def displayed(attenuation: np.ndarray) -> np.ndarray:
-    """Attenuation (H, W) as 8-bit grey between two percentiles of what the rays met, bone bright."""
-    met = attenuation[attenuation > OPEN_BEAM]
-    if not met.size:
-        return np.zeros(attenuation.shape, np.uint8)
-    low, high = np.percentile(met, DISPLAY_PERCENTILES)
-    return np.rint(255 * ((attenuation - low) / max(high - low, 1e-3)).clip(0, 1)).astype(np.uint8)
-
-
 def structure_masks(
     subject: LabelledCT, projection: Projection, settings: SetSettings
 ) -> list[StructureMask]:
     """Masks of the structures in view, in alphabetic order."""
-    row_of = {int(value): row for row, value in enumerate(projection.label_values)}
-    masks = []
-    for name, own in sorted(subject.structures.items()):
-        rows = [row_of[value] for value in own]
-        path = projection.label_path_mm
-        path = path[rows[0]] if len(rows) == 1 else path[rows].sum(0)
-        longest = float(path.max())
-        if longest <= 0:
-            continue
-        threshold = min(settings.threshold(name), settings.thin_share * longest)
-        mask = path > threshold
-        if np.count_nonzero(mask) >= settings.smallest_pixels:
-            masks.append(StructureMask(name, mask, threshold, longest))
-    return masks
+    structures = dict(sorted(subject.structures.items()))
+    return list(settings.mask_rule.masks(structures, projection.label_values, projection.label_path_mm))
 
 
 def tool_masks(projection: Projection, tools: list[Tool], settings: SetSettings) -> list[StructureMask]:

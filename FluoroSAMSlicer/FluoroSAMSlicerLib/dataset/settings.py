@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..drr import KILOVOLTS
 from .body import DatasetError
 from .label_names import check_name, structure_name
+from .masks import MaskRule
 
 Span = float | tuple[float, float]
 """One number that stays, or a range (low, high) from which every image draws its own."""
@@ -58,8 +59,8 @@ class SetSettings:
     mtf50_per_mm: line pairs / mm at which the detector passes half of the contrast; 0 for a sharp one.
     tools: largest number of instruments and implants in an image; 0 for none.
     threshold_mm: a pixel belongs to a structure when its ray runs longer than this through it; a structure
-        nowhere ``threshold_mm / thin_share`` thick counts from ``thin_share`` of its longest path on.
-        thresholds: (structure, mm) where one has its own.
+        nowhere ``threshold_mm / thin_share`` thick counts from ``thin_share`` of its longest path on, a lung as
+        far as radiographs show it (:class:`MaskRule`). thresholds: (structure, mm) where one has its own.
     smallest_pixels: a smaller mask is left out.
     validation: share of the patients whose images are for validation only.
     form: "files" or "webdataset"; shard_images: images in a WebDataset archive.
@@ -127,9 +128,11 @@ class SetSettings:
         object.__setattr__(self, "thresholds", tuple(sorted(own)))
         voltages(self.kilovolts)
 
-    def threshold(self, structure: str) -> float:
-        """Path length in mm from which a pixel belongs to ``structure``, thin structures aside."""
-        return dict(self.thresholds).get(structure, self.threshold_mm)
+    @property
+    def mask_rule(self) -> MaskRule:
+        """From which path length on a pixel belongs to a structure."""
+        own = dict(self.thresholds)
+        return MaskRule(self.threshold_mm, self.thin_share, own, smallest_pixels=self.smallest_pixels)
 
     def resized(self, size: int) -> SetSettings:
         """The same images with ``size`` pixels on the longer side, for a preview."""
