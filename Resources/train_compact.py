@@ -10,13 +10,16 @@ weights are written to FluoroSAMSlicer/Resources/Models/compact when the last st
 from __future__ import annotations
 
 import argparse
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
-from FluoroSAMSlicerLib.dataset import Body, generate
-from FluoroSAMSlicerLib.model import Provenance
+from FluoroSAMSlicerLib.dataset import Body, ShardReader, generate
+from FluoroSAMSlicerLib.model import Provenance, load_model
 from FluoroSAMSlicerLib.training.export import export
-from FluoroSAMSlicerLib.training.fit import Recipe
+from FluoroSAMSlicerLib.training.fit import Recipe, Trainer
 from FluoroSAMSlicerLib.training.parallel import train
+from FluoroSAMSlicerLib.training.radiographs import JoinedReader, RadiographReader
 from tqdm import tqdm
 
 SHARDS = {
@@ -31,6 +34,16 @@ SHARDS = {
 """Random variations of each body, 24 views each. ts_real_abdopelvis and spl_head_neck are held out."""
 
 SEED = 20261122
+RECIPE = Recipe(
+    steps=2000, places=1200, place_images=24, place_rate=1e-3, images=12, prompts=2, rate=6e-4, corrections=1.3,
+    decay=0.95, seed=5,
+)  # fmt: skip
+
+AT_LAST = Recipe(
+    steps=200, images=10, prompts=3, rate=4e-4, decay=1.0, corrections=1.3, average=0.98, seed=6, language=0
+)
+"""What follows with real radiographs among the images, four of ten."""
+
 TARGET = Path(__file__).resolve().parents[1] / "FluoroSAMSlicer" / "Resources" / "Models" / "compact"
 
 
@@ -38,7 +51,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("ct_folder", type=Path)
     parser.add_argument("work_folder", type=Path)
-    parser.add_argument("--steps", type=int, default=1850, help="length of the whole training")
+    parser.add_argument(
+        "--radiographs", type=Path, help="manifest of real radiographs to go on with at the end"
+    )
+    parser.add_argument("--steps", type=int, default=RECIPE.steps, help="length of the whole training")
     parser.add_argument("--processes", type=int, default=2, help="processes that share each step")
     parser.add_argument("--until", type=int, help="stop at this step and go on another time")
     wanted = parser.parse_args()
@@ -49,17 +65,34 @@ def main() -> None:
     with tqdm(total=sum(SHARDS.values()), desc="rendering", unit="shard") as bar:
         generate(bodies, shards, list(SHARDS.values()), SEED, on_shard=lambda _: bar.update())
 
-    recipe = Recipe(steps=wanted.steps, images=12, prompts=2, rate=8e-4, corrections=1.2, decay=0.9)
-    run = wanted.work_folder / "run"
-    with tqdm(total=recipe.steps, desc="training", unit="step") as bar:
+    recipe = replace(RECIPE, steps=wanted.steps)
+    trainer = trained(shards, wanted.work_folder / "run", recipe, wanted)
+    if trainer.step < recipe.steps:
+        return
+    folder, made = wanted.work_folder / "synthetic", provenance(recipe, wanted.processes)
+    print(export(wanted.work_folder / "run", folder, made))
+    if wanted.radiographs:
+        model = load_model(folder)[:2]
+        reader = JoinedReader(ShardReader(shards), RadiographReader(wanted.radiographs))
+        run = wanted.work_folder / "run_radiographs"
+        if trained(reader, run, AT_LAST, wanted, *model).step < AT_LAST.steps:
+            return
+        folder, details = wanted.work_folder / "radiographs", {"radiographs": wanted.radiographs.name}
+        print(export(run, folder, replace(made, details=made.details | details)))
+    shutil.rmtree(TARGET, ignore_errors=True)
+    shutil.copytree(folder, TARGET)
+
+
+def trained(images, run: Path, recipe: Recipe, wanted: argparse.Namespace, *model) -> Trainer:
+    with tqdm(total=recipe.steps, desc=run.name, unit="step") as bar:
 
         def on_step(step: int, figures: dict[str, float]) -> None:
             bar.set_postfix(loss=f"{figures['loss']:.3f}", refresh=False)
             bar.update(step - bar.n)
 
-        trainer = train(shards, run, recipe, processes=wanted.processes, until=wanted.until, on_step=on_step)
-    if trainer.step == recipe.steps:
-        print(export(run, TARGET, provenance(recipe, wanted.processes)))
+        return train(
+            images, run, recipe, *model, processes=wanted.processes, until=wanted.until, on_step=on_step
+        )
 
 
 def provenance(recipe: Recipe, processes: int) -> Provenance:

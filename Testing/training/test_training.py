@@ -61,7 +61,7 @@ def small_network() -> FluoroSAM:
         embedding_size=8,
         width=32,
         swin=dataclasses.replace(
-            compact.swin, embed_dim=16, depths=(1, 1, 1, 1), heads=(1, 2, 4, 8), window=4
+            compact.swin, embed_dim=16, depths=(1, 1, 1, 1), heads=(1, 2, 4, 8), window=4, patch=4
         ),
         neck=dataclasses.replace(compact.neck, width=16, depth=1),
         text=dataclasses.replace(compact.text, width=32, layers=1, heads=2, projection=32, mlp_width=32),
@@ -170,13 +170,13 @@ def test_next_click_is_the_middle_of_the_largest_error():
 
 
 def test_training_resumes_as_if_it_had_not_stopped(shards, tmp_path):
-    recipe = Recipe(steps=6, images=2, prompts=2, warmup=2, decay=0.5)
+    recipe = Recipe(steps=6, images=2, prompts=2, places=2, place_images=3, warmup=2, decay=0.5)
     whole = Trainer(shards, tmp_path / "whole", recipe, network=small_network())
     whole.run(workers=0)
-    for until in (2, 6):
+    for until in (1, 4, 6):
         parts = Trainer(shards, tmp_path / "parts", recipe, network=small_network())
         parts.run(until=until, workers=0)
-    assert parts.step == 6 and parts.quantised
+    assert parts.step == 6
     for name, value in whole.network.state_dict().items():
         assert torch.allclose(value, parts.network.state_dict()[name], atol=1e-5), name
     with (tmp_path / "parts" / "log.csv").open() as file:
@@ -184,7 +184,7 @@ def test_training_resumes_as_if_it_had_not_stopped(shards, tmp_path):
 
 
 def test_processes_of_a_training_take_the_same_steps_and_resume(shards, tmp_path):
-    recipe = Recipe(steps=4, images=1, prompts=2, warmup=2, decay=0.5)
+    recipe = Recipe(steps=4, images=1, prompts=2, places=1, place_images=2, warmup=2, language=3)
     steps = []
     whole = train(
         shards, tmp_path / "whole", recipe, small_network(), processes=2, workers=0,
@@ -203,12 +203,42 @@ def test_processes_of_a_training_take_the_same_steps_and_resume(shards, tmp_path
     assert changed > 10, "the second process contributed nothing"
 
 
-def test_training_learns_two_lungs_and_their_names(shards, tmp_path):
+def test_training_learns_two_lungs(shards, tmp_path):
     recipe = Recipe(steps=60, images=4, prompts=3, warmup=5, rate=3e-3, average=0.9)
     trainer = Trainer(shards, tmp_path, recipe, network=small_network())
     figures = []
     trainer.run(workers=0, on_step=lambda _, row: figures.append(row["loss"]))
     assert np.mean(figures[-10:]) < 0.75 * np.mean(figures[:10])
+
+
+def test_places_are_learned_first_and_leave_decoder_and_tower_alone(shards, tmp_path):
+    recipe = Recipe(steps=40, places=39, place_images=6, warmup=5, place_rate=3e-3)
+    network = small_network()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    trainer, figures = Trainer(shards, tmp_path, recipe, network), []
+    trainer.run(until=39, workers=0, on_step=lambda _, row: figures.append(row))
+    assert all(row.keys() == {"place", "loss", "seconds"} for row in figures)
+    assert np.mean([row["loss"] for row in figures[-8:]]) < 0.8 * np.mean(
+        [row["loss"] for row in figures[:8]]
+    )
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    assert all(name.startswith(("image.", "text.codebook")) for name in changed)
+    assert "text.codebook.rows" in changed and "image.neck.output.weight" in changed
+
+
+def test_names_keep_their_codes_unless_these_are_to_be_learned(shards, tmp_path):
+    network = small_network()
+    before = network.text.codebook.rows.detach().clone()
+    Trainer(shards, tmp_path, Recipe(steps=2, images=2, prompts=2, language=0), network).run(workers=0)
+    assert torch.equal(network.text.codebook.rows, before)
+
+
+def test_what_is_absent_is_known_only_where_nothing_like_it_is_labelled(shards):
+    reader = ShardReader(shards)
+    prompts = Prompts(reader)
+    known = dict(zip(prompts.names, prompts.known(reader)["chest"], strict=True))
+    assert known["left lung"] and known["T7 vertebra"] and not known["catheter"]
+    assert "left femur" not in known
 
 
 def test_evaluation_counts_clicks_and_ignores_what_it_is_told(tmp_path):

@@ -117,12 +117,13 @@ class FluoroSAMConfig:
         """The configuration of the bundled model: below 7 M parameters, one image in well under 0.5 s."""
         return cls(
             name="compact",
-            image_size=128,
+            image_size=256,
             embedding_size=16,
             width=96,
             resize_antialias=True,
             swin=SwinSettings(
-                embed_dim=48, depths=(1, 2, 2, 1), heads=(2, 4, 8, 16), window=4, absolute_positions=True
+                embed_dim=48, depths=(1, 2, 2, 1), heads=(2, 4, 8, 16), window=4, patch=8,
+                absolute_positions=True,
             ),
             neck=NeckSettings(width=96, depth=5),
             text=TextSettings(

@@ -31,11 +31,7 @@ class TextCode:
 
 
 class TextEncoder(nn.Module):
-    """Token ids (B, L) to a :class:`TextCode`.
-
-    ``bypass_codebook`` (False) lets the MLP's output through unquantised; a trainer sets it while the
-    codebook has no meaning yet, fills the codebook with :meth:`set_codebook`, and clears it.
-    """
+    """Token ids (B, L) to a :class:`TextCode`."""
 
     def __init__(self, config: FluoroSAMConfig) -> None:
         super().__init__()
@@ -61,7 +57,6 @@ class TextEncoder(nn.Module):
         )
         self.codebook = Codebook(text.codebook, config.width)
         self.context, self.vocabulary = text.context, text.vocabulary
-        self.bypass_codebook = False
 
     def forward(self, input_ids: Tensor) -> TextCode:
         if input_ids.ndim != 2 or not 0 < input_ids.shape[1] <= self.context:
@@ -70,8 +65,6 @@ class TextEncoder(nn.Module):
         projected = self.tower(input_ids=input_ids).text_embeds.float()
         mlp = self.mlp(projected).float()
         index, code, loss = self.codebook(mlp)
-        if self.bypass_codebook:
-            code, loss = mlp, mlp.new_zeros(())
         return TextCode(projected, mlp, index, code, loss)
 
     @torch.no_grad()

@@ -22,6 +22,15 @@ ATTENUATION = {
 """Mass attenuation in cm2/g of soft tissue, cortical bone and iron by keV (NIST XAAMDI, Hubbell and Seltzer;
 ICRU Report 44)."""
 
+BEAMS = {40: 0.15, 50: 0.25, 60: 0.3, 70: 0.2, 80: 0.1}
+"""How often an energy in keV stands for a part of the beam: mean energies of 50 to 120 kV are about 32 to 65."""
+
+PATIENT = 0.1
+"""Share of the thickest place above which a ray went through the patient."""
+
+SMALLEST = 0.0006
+"""Share of the picture that a mask must have to be one."""
+
 
 @dataclass(frozen=True)
 class TrainingImage:
@@ -52,16 +61,18 @@ def augment(
     names = [name for name in sample.masks if wanted is None or name in wanted]
     stack = np.concatenate([sample.density, *[sample.masks[name][None] for name in names]])
     moved = resample(stack, grid)
-    density, masks = moved[:2] * inside, {n: (moved[2 + k] > 0.5) & inside for k, n in enumerate(names)}
+    density, drawn = np.split(moved, [len(sample.density)])
+    density, masks = density * inside, {n: (m > 0.5) & inside for n, m in zip(names, drawn, strict=True)}
     coverage = covered(sample.masks, grid, inside, size, cells)
     shape = density.shape[1:]
     drawing = draw_implants(shape, rng) if rng.random() < 0.3 else Drawing(np.zeros(shape, np.float32), {})
-    pixels = expose(density[0], density[1], drawing.metal, rng)
-    pixels = develop(pixels, rng)
+    take = expose if len(density) == 2 else expose_again
+    pixels = take(*density, drawing.metal, rng)
+    pixels = develop(pixels, behind_patient(density.sum(0)), rng)
     pixels, visible = shutter(pixels, rng)
     pixels = burn_in(pixels, rng)
     masks = {name: mask & visible for name, mask in (masks | drawing.masks).items()}
-    masks = {name: mask for name, mask in masks.items() if mask.sum() >= 12}
+    masks = {name: mask for name, mask in masks.items() if mask.sum() >= SMALLEST * mask.size}
     return TrainingImage(pixels.astype(np.float32), masks, coverage)
 
 
@@ -123,24 +134,47 @@ def covered(
 def expose(soft: np.ndarray, bone: np.ndarray, metal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Area densities in g/cm2 -> attenuation picture, bone bright, any range: beam, haze, noise, logarithm."""
     soft = soft * rng.uniform(0.65, 1.35) + patches(soft.shape, rng) * (soft > 1)
-    bone = bone * rng.uniform(0.6, 1.5)
+    bone = bone * rng.uniform(0.7, 1.6)
     intensity = np.zeros(soft.shape, np.float32)
-    for energy in rng.choice(list(ATTENUATION), 2):
+    for energy in rng.choice(list(BEAMS), 2, p=list(BEAMS.values())):
         per_soft, per_bone, per_metal = ATTENUATION[int(energy)]
         intensity += np.exp(-(per_soft * soft + per_bone * bone + per_metal * metal))
-    intensity = intensity / max(float(intensity.max()), 1e-6)
+    # Automatic exposure: 1 is what arrives behind the patient. Scatter, noise and the floor of the detector are in
+    # proportion to that, and it saturates somewhere above.
+    patient = behind_patient(soft + bone)
+    level = np.median(intensity[patient]) if patient.mean() > 0.05 else intensity.max()
+    intensity = intensity / max(float(level), 1e-6)
     if rng.random() < 0.5:
-        intensity = intensity + rng.uniform(0.02, 0.5) * gaussian_filter(
-            intensity, soft.shape[0] / 8, truncate=2
-        )
-    photons = 10 ** rng.uniform(2.6, 5)
+        scatter = gaussian_filter(np.minimum(intensity, 2), soft.shape[0] / 8, truncate=2)
+        intensity = intensity + rng.uniform(0.05, 0.8) * scatter
+    intensity = np.minimum(intensity, 10 ** rng.uniform(0.6, 1.8))
+    photons = 10 ** rng.uniform(1.8, 4.3)
     noise = rng.standard_normal(soft.shape).astype(np.float32)
     if rng.random() < 0.5:
         noise = 2 * gaussian_filter(noise, 0.8)
-    intensity = np.maximum(intensity + np.sqrt(np.maximum(intensity, 1e-6) / photons) * noise, 0)
-    if rng.random() < 0.2:
-        return -intensity
-    return -np.log(intensity + 10 ** rng.uniform(-4, -1.5))
+    intensity = np.maximum(intensity + noise * np.sqrt(intensity / photons), 0)
+    return -np.log(intensity + 10 ** rng.uniform(-3, -0.8))
+
+
+def expose_again(attenuation: np.ndarray, metal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Attenuation -ln(intensity / open beam) of an exposure that was made -> of one like it, any range.
+
+    Beam, scatter and detector are in it already; tissue and metal (g/cm2) are put in the way, and half of the
+    pictures get more of the noise that grows where few photons arrive.
+    """
+    per_soft, _, per_metal = ATTENUATION[int(rng.choice(list(ATTENUATION)))]
+    patient = attenuation > 0.2
+    attenuation = attenuation + per_soft * patches(attenuation.shape, rng) * patient + per_metal * metal
+    if rng.random() < 0.5 and patient.any():
+        grain = np.exp(np.clip(attenuation - np.median(attenuation[patient]), -4, 3) / 2)
+        grain = grain * rng.standard_normal(attenuation.shape).astype(np.float32)
+        attenuation = attenuation + 10 ** rng.uniform(-2.5, -1.3) * grain
+    return attenuation
+
+
+def behind_patient(thickness: np.ndarray) -> np.ndarray:
+    """Bool (h, w): where a ray went through the patient, from area density or attenuation."""
+    return thickness > PATIENT * np.percentile(thickness[::3, ::3], 99)
 
 
 def patches(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -159,12 +193,15 @@ def patches(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     return cloud
 
 
-def develop(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def develop(pixels: np.ndarray, patient: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Window, gamma, local contrast, sharpening or blur, quantisation: any range -> [0, 1]."""
-    low, high = np.percentile(pixels[::3, ::3], [rng.uniform(0, 6), rng.uniform(94, 100)])
+    shown = pixels[::3, ::3]
+    if rng.random() < 0.75 and patient.mean() > 0.05:
+        shown = pixels[patient][::7]
+    low, high = np.percentile(shown, [rng.uniform(0, 10), rng.uniform(95, 100)])
     pixels = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
     pixels = pixels ** np.exp(rng.normal(0, 0.35))
-    if rng.random() < 0.4:
+    if rng.random() < 0.55:
         around = gaussian_filter(pixels, pixels.shape[0] * rng.uniform(0.03, 0.12), truncate=2)
         deviation = pixels - around
         pixels = around * rng.uniform(0.2, 0.9) + deviation * rng.uniform(1.0, 2.5)

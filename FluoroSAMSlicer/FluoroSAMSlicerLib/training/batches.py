@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,46 +11,52 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from ..dataset import ShardReader
+from ..dataset import SetReader, ShardReader
 from ..model import FluoroSAMConfig
 from ..model.windowing import window
 from .augment import augment
 from .prompts import Prompts
+from .set_prompts import SetPrompts
 
-CHEST = 7.0
-"""How much oftener a frontal chest is shown than any other view: so it is in any hospital."""
-
-
-GUIDE = 96
-"""Names of a batch whose place in every image is learned beside the prompts."""
+SHOWN = {"chest frontal": 3.0, "radiograph": 60.0}
+"""How much oftener a view is shown than its frequency says: a frontal chest, since it is the commonest in any
+hospital, and real radiographs, since there are few."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """N images with K prompts each.
+    """N images with K prompts each; K is 0 while only places are learned.
 
-    ``pixel_values`` (N, 3, S, S); ``targets`` uint8 (N * K, 8E, 8E); ``phrases`` and ``wrong`` (N * K):
-    what is typed, and whether it names something else than the target. ``guide_names`` M more phrases with
-    their ``coverage`` (N, M, E, E) of the places of each image.
+    ``pixel_values`` (N, 3, S, S); ``targets`` uint8 (N * K, 8E, 8E); ``names`` int64 (N * K): what is asked for,
+    as a position in the names that can be asked for, and ``wrong`` bool (N * K): whether it is something else than
+    the target. ``coverage`` float16 (N, M, E, E): how much of each place of each image each of the M names covers;
+    ``known`` bool (N, M): whether it is sure to be absent where it covers nothing.
     """
 
     pixel_values: Tensor
     targets: Tensor
-    phrases: list[str]
+    names: Tensor
     wrong: Tensor
-    guide_names: list[str]
     coverage: Tensor
+    known: Tensor
 
 
 class BatchStream(Dataset):
-    """Item ``n`` is the batch of step ``n``."""
+    """Item ``n`` is the batch of step ``n``: of the first ``places`` steps ``place_images`` without prompts, then
+    ``images`` with ``prompts`` each. Views are shown by the square root of how many there are of them."""
 
-    def __init__(self, reader: ShardReader, config: FluoroSAMConfig, images: int, prompts: int, seed: int):
+    def __init__(
+        self, reader: ShardReader | SetReader, config: FluoroSAMConfig, images: int, prompts: int, seed: int,
+        places: int = 0, place_images: int = 0,
+    ):  # fmt: skip
         self.reader, self.config, self.images, self.prompts, self.seed = reader, config, images, prompts, seed
-        self.source = Prompts(reader)
-        weight = np.array(
-            [CHEST if reader.entry(n)["view"] == "chest frontal" else 1.0 for n in range(len(reader))]
-        )
+        self.places, self.place_images = places, place_images
+        self.source = SetPrompts(reader) if isinstance(reader, SetReader) else Prompts(reader)
+        self.names = self.source.names
+        self.known = self.source.known(reader)
+        views = [reader.entry(n)["view"] for n in range(len(reader))]
+        count = Counter(views)
+        weight = np.array([SHOWN.get(view, 1.0) / count[view] ** 0.5 for view in views])
         self.edges = np.cumsum(weight / weight.sum())
 
     def __len__(self) -> int:
@@ -58,59 +65,55 @@ class BatchStream(Dataset):
     def __getitem__(self, step: int) -> Batch:
         torch.set_num_threads(1)
         rng = np.random.default_rng([self.seed, step])
-        parts = [self._image(rng) for _ in range(self.images)]
-        coverages = [part[4] for part in parts]
-        names = self._guide_names(coverages, rng)
-        coverage = [[self._coverage(name, one) for name in names] for one in coverages]
-        return Batch(
-            torch.stack([part[0] for part in parts]),
-            torch.cat([part[1] for part in parts]),
-            [phrase for part in parts for phrase in part[2]],
-            torch.tensor([wrong for part in parts for wrong in part[3]]),
-            [self.source.say(name, rng) for name in names],
-            torch.from_numpy(np.array(coverage, np.float32)),
-        )
+        prompts, images = (0, self.place_images) if step < self.places else (self.prompts, self.images)
+        parts = [self._image(prompts, rng) for _ in range(images)]
+        return Batch(*(join([part[k] for part in parts]) for k, join in enumerate(JOINS)))
 
-    def _guide_names(self, coverages: list[dict[str, np.ndarray]], rng: np.random.Generator) -> list[str]:
-        """Up to ``GUIDE`` names, those of the images of the batch in turn."""
-        names: dict[str, None] = {}
-        for coverage in coverages:
-            found = list(self.source.masks(coverage))
-            if found:
-                weight = np.array([self.source.weight[name] for name in found])
-                count = min(GUIDE // len(coverages), len(found))
-                chosen = rng.choice(found, size=count, replace=False, p=weight / weight.sum())
-                names |= dict.fromkeys(map(str, chosen))
-        return list(names)
-
-    def _coverage(self, name: str, coverage: dict[str, np.ndarray]) -> np.ndarray:
-        parts = [coverage[part] for part in self.source.askable[name] if part in coverage]
-        side = self.config.embedding_size
-        return np.max(parts, axis=0) if parts else np.zeros((side, side), np.float32)
-
-    def _image(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, list[str], list[bool], dict]:
-        size, low_res = self.config.image_size, 8 * self.config.embedding_size
+    def _image(self, prompts: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+        size, cells = self.config.image_size, self.config.embedding_size
         for _ in range(20):
-            number = int(np.searchsorted(self.edges, rng.random()))
-            sample = self.reader.read(min(number, len(self.reader) - 1))
-            offered = self.source.offer(sample.masks, 3 * self.prompts, rng)
+            number = min(int(np.searchsorted(self.edges, rng.random())), len(self.reader) - 1)
+            sample = self.reader.read(number)
+            offered = self.source.offer(sample.masks, 3 * prompts, rng) if prompts else {}
             wanted = frozenset().union(*offered.values())
-            image = augment(sample, size, rng, wanted, self.config.embedding_size)
-            drawn = self.source.draw(image.masks, offered, sample.masks, self.prompts, rng)
-            if len(drawn) == self.prompts:
+            image = augment(sample, size, rng, wanted, cells)
+            complete = self.reader.entry(number).get("complete", True)
+            drawn = (
+                self.source.draw(image.masks, offered, sample.masks, prompts, rng, complete)
+                if prompts
+                else []
+            )
+            if len(drawn) == prompts:
                 break
         height, width = image.pixels.shape
         margin = (0, size - width, 0, size - height)
         pixel_values = F.pad((torch.from_numpy(window(1 - image.pixels)) - 0.5) / 0.5, margin)
-        masks = torch.from_numpy(np.stack([mask for _, mask in drawn])).float()
-        targets = F.interpolate(F.pad(masks, margin)[None], (low_res, low_res), mode="area")[0] >= 0.5
-        phrases, wrong = [], []
+        targets = torch.zeros(0, 8 * cells, 8 * cells, dtype=torch.uint8)
+        if drawn:
+            masks = torch.from_numpy(np.stack([mask for _, mask in drawn])).float()
+            masks = F.interpolate(F.pad(masks, margin)[None], targets.shape[1:], mode="area")[0]
+            targets = (masks >= 0.5).to(torch.uint8)
+        asked, wrong = [], []
         for name, mask in drawn:
             other = rng.random() < 0.05 and mask.any()
-            typed = str(rng.choice(list(self.source.askable))) if other else name
-            phrases.append(self.source.say(typed, rng))
-            wrong.append(bool(other and typed != name))
-        return pixel_values, targets.to(torch.uint8), phrases, wrong, image.coverage
+            asked.append(int(rng.integers(len(self.names))) if other else self.names.index(name))
+            wrong.append(other and self.names[asked[-1]] != name)
+        names, wrong = torch.tensor(asked, dtype=torch.int64), torch.tensor(wrong, dtype=torch.bool)
+        known = torch.from_numpy(self.known[sample.body])
+        return pixel_values, targets, names, wrong, self._coverage(image.coverage), known
+
+    def _coverage(self, coverage: dict[str, np.ndarray]) -> Tensor:
+        cells = self.config.embedding_size
+        covered = np.zeros((len(self.names), cells, cells), np.float16)
+        for row, name in enumerate(self.names):
+            parts = [coverage[part] for part in self.source.askable.get(name, ()) if part in coverage]
+            if parts:
+                covered[row] = parts[0] if len(parts) == 1 else np.max(parts, axis=0)
+        return torch.from_numpy(covered)
+
+
+JOINS = (torch.stack, torch.cat, torch.cat, torch.cat, torch.stack, torch.stack)
+"""How the parts of a batch are put together from those of its images."""
 
 
 def batches(stream: BatchStream, first: int, last: int, workers: int) -> DataLoader:

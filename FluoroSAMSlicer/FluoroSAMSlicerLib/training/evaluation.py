@@ -115,16 +115,16 @@ def evaluate(
     for a manifest at fault.
     """
     manifest = Path(manifest)
-    entries = _entries(manifest)
+    entries = manifest_entries(manifest)
     rows = []
     for number, entry in enumerate(entries):
         radiograph = read_radiograph(manifest.parent / entry["image"])
         embedding = predictor.encode(radiograph)
         for structure in entry["structures"]:
-            wanted = _mask(manifest.parent / structure["mask"], radiograph.pixels.shape)
+            wanted = read_mask(manifest.parent / structure["mask"], radiograph.pixels.shape)
             ignored = np.zeros(wanted.shape, bool)
             if structure.get("ignore"):
-                ignored = _mask(manifest.parent / structure["ignore"], radiograph.pixels.shape)
+                ignored = read_mask(manifest.parent / structure["ignore"], radiograph.pixels.shape)
             rows += _rounds(predictor, embedding, entry["image"], structure["text"], wanted, ignored, clicks)
         if progress:
             progress(number + 1, len(entries))
@@ -189,7 +189,7 @@ def next_click(drawn: np.ndarray, wanted: np.ndarray) -> tuple[tuple[int, int], 
     return (x, y), int(wanted[y, x])
 
 
-def _entries(manifest: Path) -> list[dict]:
+def manifest_entries(manifest: Path) -> list[dict]:
     try:
         lines = manifest.read_text(encoding="utf-8").splitlines()
     except OSError as error:
@@ -211,7 +211,7 @@ def _entries(manifest: Path) -> list[dict]:
     return entries
 
 
-def _mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
+def read_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
     from PIL import Image
 
     try:

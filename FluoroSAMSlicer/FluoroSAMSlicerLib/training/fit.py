@@ -1,4 +1,4 @@
-"""Train a FluoroSAM network on shards; stops and resumes anywhere."""
+"""Train a FluoroSAM network on shards or on a set; stops and resumes anywhere."""
 
 from __future__ import annotations
 
@@ -14,80 +14,110 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..anatomy import vocabulary
-from ..dataset import DatasetError, ShardReader
+from ..dataset import DatasetError, SetReader, ShardReader, open_training_images
 from ..model import FluoroSAM, FluoroSAMConfig, as_mask_prompt
 from ..model.tokens import CompactTokenizer, train_tokenizer
 from .batches import Batch, BatchStream, batches
 from .guide import Guide
+from .language import teach
 from .losses import batch_dice, clicks_from_error, prompt_loss
+from .optimiser import Optimiser
 from .sharing import average, share, together
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. ``steps`` is the whole length: the rate is constant, then falls to zero over the last
-    ``decay`` of it; the codebook is filled from the vocabulary when the rate begins to fall. ``corrections`` is
-    how many rounds of corrective clicks follow the first prompt, on average (at most 2)."""
+    """How to train. ``steps`` is the whole length. During the first ``places`` of them only the image encoder and
+    the codes of the names learn, from where structures are in ``place_images`` images, at ``place_rate`` falling to
+    a third; then all but the text tower learns from ``images`` with ``prompts`` each, at ``rate`` falling to zero
+    over the last ``decay`` of what is left. ``corrections`` is how many rounds of corrective clicks follow the first
+    prompt, on average (at most 2). ``language`` is in how many steps (at most ten for each
+    of the others) the text tower is taught, at the end, the codes that the names have got; 0 leaves the codes as they
+    are. ``settled``: the batch norms keep the statistics that they have, as a trained network's should on few
+    images."""
 
     steps: int
     images: int = 8
     prompts: int = 4
     rate: float = 1e-3
-    warmup: int = 200
-    decay: float = 0.25
+    warmup: int = 20
+    decay: float = 0.9
+    places: int = 0
+    place_images: int = 24
+    place_rate: float = 1e-3
     weight_decay: float = 0.02
     average: float = 0.998
     corrections: float = 1.35
     seed: int = 1
+    language: int = 3000
+    settled: bool = False
 
     def rate_at(self, step: int) -> float:
-        left = (self.steps - step) / max(1, self.decay * self.steps)
-        return self.rate * min(1.0, (step + 1) / self.warmup, max(left, 0.01))
-
-    @property
-    def quantise_from(self) -> int:
-        return int((1 - self.decay) * self.steps)
+        if step < self.places:
+            return self.place_rate * min(1.0, (step + 1) / self.warmup, 1 - 0.65 * step / self.places)
+        begun, length = step - self.places, self.steps - self.places
+        left = (length - begun) / max(1, self.decay * length)
+        return self.rate * min(1.0, (begun + 1) / self.warmup, max(left, 0.01))
 
 
 class Trainer:
     """Network, averaged weights and optimiser; ``run`` goes on from ``folder/state.pt`` if it is there.
 
-    A fresh compact network and its tokenizer are made unless given; a network that comes with its tokenizer is
-    taken as trained and keeps its codebook.
+    ``images`` is a folder that ``fluorosam synthesize`` wrote, or a reader. A fresh compact network and its tokenizer
+    are made unless given; a network that comes with its tokenizer is
+    taken as trained, and each name keeps the row of the codebook that it has.
     """
 
     def __init__(
         self,
-        shards: Path | str,
+        images: Path | str | ShardReader | SetReader,
         folder: Path | str,
         recipe: Recipe,
         network: FluoroSAM | None = None,
         tokenizer: CompactTokenizer | None = None,
     ):
-        self.folder, self.recipe, self.reader = Path(folder), recipe, ShardReader(shards)
+        self.folder, self.recipe = Path(folder), recipe
+        self.reader = open_training_images(images) if isinstance(images, str | Path) else images
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(recipe.seed)
         self.network = network or FluoroSAM(FluoroSAMConfig.compact())
         config = self.network.config
         self.stream = BatchStream(
-            self.reader, config, recipe.images, recipe.prompts, recipe.seed + 1000 * share()
-        )
+            self.reader, config, recipe.images, recipe.prompts, recipe.seed + 1000 * share(),
+            recipe.places, recipe.place_images,
+        )  # fmt: skip
         self.tokenizer = self._tokenizer(config, tokenizer)
-        self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.guide = Guide(config.width)
-        named = dict(self.network.named_parameters()) | dict(self.guide.named_parameters(prefix="guide"))
-        named = {name: p for name, p in named.items() if p.requires_grad}
-        decayed = [p for name, p in named.items() if p.ndim > 1 and "codebook" not in name]
-        plain = [p for name, p in named.items() if p.ndim <= 1 or "codebook" in name]
-        groups = [
-            {"params": decayed, "weight_decay": recipe.weight_decay},
-            {"params": plain, "weight_decay": 0.0},
-        ]
-        self.optimiser = torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.99))
+        self.rows = self._rows(trained=tokenizer is not None)
+        weight = self.stream.source.weight
+        weight = torch.tensor([float(weight.get(name, 0.0)) for name in self.stream.names])
+        self.weight = (weight / weight.mean()).sqrt()
+        self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+        self.optimiser = Optimiser(self._learned(), recipe.rate, recipe.weight_decay)
         self.generator = torch.Generator()
-        self.step, self.quantised = 0, tokenizer is not None
+        self.step = 0
         self._resume()
+
+    def _learned(self) -> dict[str, Tensor]:
+        """The parameters that steps change, by name: the text tower is taught apart."""
+        named = dict(self.network.named_parameters()) | dict(self.guide.named_parameters(prefix="guide"))
+        codes = {"text.codebook.rows"} if self.recipe.language else set()
+        return {
+            name: p for name, p in named.items()
+            if p.requires_grad and (name in codes or not name.startswith("text."))
+        }  # fmt: skip
+
+    @torch.no_grad()
+    def _rows(self, trained: bool) -> Tensor:
+        """Which row of the codebook each name that can be asked for has, int64 (M,)."""
+        names = self.stream.names
+        if not trained:
+            size = self.network.config.text.codebook
+            if len(names) > size:
+                raise DatasetError(f"{len(names)} names are more than the {size} codes of the model")
+            return torch.arange(len(names))
+        tower = self.network.text.eval()
+        return torch.cat([tower(self.tokenizer.encode([name])).index for name in names])
 
     def _tokenizer(self, config: FluoroSAMConfig, given: CompactTokenizer | None) -> CompactTokenizer:
         path = self.folder / "tokenizer.json"
@@ -106,7 +136,7 @@ class Trainer:
             self.guide.load_state_dict(state["guide"])
             self.average = state["average"]
             self.optimiser.load_state_dict(state["optimiser"])
-            self.step, self.quantised = state["step"], state["quantised"]
+            self.step = state["step"]
 
     def save(self) -> None:
         """Write ``state.pt`` atomically. Raises :class:`DatasetError` when the disk refuses."""
@@ -118,7 +148,6 @@ class Trainer:
             "average": self.average,
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
-            "quantised": self.quantised,
         }
         try:
             torch.save(state, partial)
@@ -134,12 +163,13 @@ class Trainer:
     ) -> None:  # fmt: skip
         """Train up to step ``until`` (default: the recipe's end), logging to ``folder/log.csv``."""
         self.network.train()
+        if self.recipe.settled:
+            for module in self.network.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.eval()
         last = min(until or self.recipe.steps, self.recipe.steps)
         for batch in batches(self.stream, self.step, last, workers):
             begin = time.perf_counter()
-            if not self.quantised and self.step >= self.recipe.quantise_from:
-                self.fill_codebook()
-            self.network.text.bypass_codebook = not self.quantised
             figures = self.train_step(batch)
             self.step += 1
             figures["seconds"] = time.perf_counter() - begin
@@ -152,16 +182,14 @@ class Trainer:
 
     def train_step(self, batch: Batch) -> dict[str, float]:
         """One optimiser step on one batch; returns loss and Dice by round."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.rate_at(self.step)
         self.generator.manual_seed((self.recipe.seed + 1000 * share()) * 10**6 + self.step)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss, figures = self.rounds(batch)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         loss.backward()
         self._meet()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
+        torch.nn.utils.clip_grad_norm_(self.optimiser.parameters, 1.0)
+        self.optimiser.step(self.recipe.rate_at(self.step))
         keep = min(self.recipe.average, (self.step + 1) / (self.step + 10))
         for name, value in self.network.state_dict().items():
             if value.is_floating_point():
@@ -174,7 +202,7 @@ class Trainer:
         """Take the mean of what the processes found: gradients, and the statistics of the batch norms."""
         if not together():
             return
-        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        parameters = self.optimiser.parameters
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
@@ -182,21 +210,24 @@ class Trainer:
         average([*(parameter.grad for parameter in parameters), *buffers])
 
     def rounds(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """Text or a first click, then one or two rounds of corrective clicks on the error so far."""
+        """Where the names are; then text or a first click, and one or two rounds of corrective clicks on the error
+        so far."""
         rng = np.random.default_rng([self.recipe.seed, self.step, 7])
         targets = batch.targets.float()
         prompts = self.recipe.prompts
-        typed = self.network.encode_text(self.tokenizer.encode(batch.phrases + batch.guide_names))
-        code, names = typed.code[: len(targets)], typed.mlp[len(targets) :]
+        rows = self.network.text.codebook.rows[self.rows]
         images = self.network.encode_image(batch.pixel_values)
+        guide, place = self.guide(images, rows, batch.coverage.float(), batch.known, self.weight)
+        if not len(targets):
+            return guide, {"place": place, "loss": float(guide.detach())}
+        code = rows[batch.names]
         embedding = images.repeat_interleave(prompts, 0)
         right = (~batch.wrong).float()
 
         by_text = torch.arange(len(targets)) % prompts != prompts - 1
         by_text &= ~batch.wrong
         logits = torch.empty_like(targets)
-        guide, place = self.guide(images, names, batch.coverage)
-        losses = [typed.loss, guide]
+        losses = [guide]
         figures: dict[str, float] = {"place": place}
         points = labels = None
         for chosen, by_name in ((by_text, True), (~by_text, False)):
@@ -253,19 +284,19 @@ class Trainer:
         ratio = self.network.config.image_size / (8 * self.network.config.embedding_size)
         return (points + 0.5) * ratio - 0.5
 
-    @torch.no_grad()
-    def fill_codebook(self) -> None:
-        """Give every structure of the vocabulary its own code: what the text tower makes of its name."""
-        averaged = FluoroSAM(self.network.config).eval()
-        averaged.load_state_dict(self.average)
-        names = [structure.name for structure in vocabulary()]
-        rows = torch.cat([averaged.encode_text(self.tokenizer.encode([name])).mlp for name in names])
-        seen = [name for name in names if name in self.stream.source.askable]
-        order = [names.index(name) for name in seen + [n for n in names if n not in set(seen)]]
-        rows = rows[order][: self.network.config.text.codebook]
-        self.network.text.set_codebook(rows)
-        self.average["text.codebook.rows"].copy_(self.network.text.codebook.rows)
-        self.quantised = True
+    def teach_names(self, on_step: Callable[[int, int], None] | None = None) -> None:
+        """Bring the text tower to give every phrase of the vocabulary the code of its structure, and save."""
+        network = FluoroSAM(self.network.config)
+        network.load_state_dict(self.average)
+        rows = dict(zip(self.stream.names, self.rows.tolist(), strict=True))
+        teach(
+            network, self.tokenizer, self.stream.source.phrases, rows, self.recipe.seed,
+            min(self.recipe.language, 10 * self.recipe.steps), on_step
+        )  # fmt: skip
+        text = network.text.state_dict()
+        self.network.text.load_state_dict(text)
+        self.average |= {f"text.{name}": value for name, value in text.items()}
+        self.save()
 
     def _log(self, figures: dict[str, float]) -> None:
         columns = ("step", "loss", "place", "text", "click", "round1", "round2", "seconds")

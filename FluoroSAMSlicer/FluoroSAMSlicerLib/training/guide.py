@@ -1,7 +1,7 @@
 """A dense side task that teaches the encoders before the decoder can: where in the picture is each name?
 
-Four prompts an image are little to learn from while an image shows fifty structures. Here every name asked in a
-batch is compared with every place of every image embedding, and the agreement is trained to be the structure's
+A few prompts an image are little to learn from while an image shows fifty structures. Here every name that can be
+asked for is compared with every place of every image embedding, and the agreement is trained to be the structure's
 coverage of that place. The two projections serve training only and are not exported.
 """
 
@@ -11,7 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .losses import mask_losses
+from .losses import batch_dice, mask_losses
+
+ABSENT = 0.05
+"""Places that a structure covers, taken together, below which it is not there."""
+
+ABSENCE = 3.0
+"""Weight of the loss over what is not there."""
 
 
 class Guide(nn.Module):
@@ -23,17 +29,26 @@ class Guide(nn.Module):
         self.names = nn.Linear(channels, width)
         self.offset = nn.Parameter(torch.tensor(-3.0))
 
-    def forward(self, embedding: Tensor, names: Tensor, coverage: Tensor) -> tuple[Tensor, float]:
-        """Loss and mean Dice: embedding (N, C, E, E), names (M, C), coverage (N, M, E, E) in [0, 1]."""
+    def forward(
+        self, embedding: Tensor, names: Tensor, coverage: Tensor, known: Tensor, weight: Tensor
+    ) -> tuple[Tensor, float]:
+        """Loss and mean Dice of what covers four places or more.
+
+        embedding (N, C, E, E), names (M, C), coverage (N, M, E, E) in [0, 1], known (N, M): whether the name is
+        sure to be absent where it covers nothing; weight (M,) of each name among those present.
+        """
+        side = coverage.shape[-2:]
         places = self.places(embedding.flatten(2).transpose(1, 2)).float()
         logits = torch.einsum("npw,mw->nmp", places, self.names(names).float()) / places.shape[-1] ** 0.5
-        logits = (logits + self.offset).flatten(0, 1).unflatten(1, coverage.shape[-2:])
-        wanted = coverage.flatten(0, 1)
-        present = wanted.flatten(1).amax(1) >= 0.5
-        losses = mask_losses(logits[present][:, None], wanted[present])[:, 0]
-        absent = F.softplus(logits[~present]).mean() if (~present).any() else logits.sum() * 0
-        drawn = logits[present].detach() > 0
-        both = 2 * (drawn & (wanted[present] >= 0.5)).flatten(1).sum(1).float()
-        total = drawn.flatten(1).sum(1) + (wanted[present] >= 0.5).flatten(1).sum(1)
-        dice = float((both / total.clamp(min=1)).mean()) if present.any() else 0.0
-        return (losses.mean() if present.any() else 0) + absent, dice
+        logits = logits + self.offset
+        area = coverage.flatten(2).sum(2)
+        image, name = (area >= 1).nonzero(as_tuple=True)
+        absent = logits[(area < ABSENT) & known]
+        loss = ABSENCE * F.softplus(absent).mean() if len(absent) else logits.sum() * 0
+        if not len(image):
+            return loss, 0.0
+        wanted, drawn = coverage[image, name], logits[image, name].unflatten(-1, side)
+        share = weight[name] / weight[name].sum()
+        loss = loss + (mask_losses(drawn[:, None], wanted)[:, 0] * share).sum()
+        large = area[image, name] >= 4
+        return loss, float(batch_dice(drawn[large].detach(), wanted[large]).mean()) if large.any() else 0.0

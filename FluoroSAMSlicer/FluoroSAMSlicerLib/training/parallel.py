@@ -28,13 +28,14 @@ def train(
 ) -> Trainer:
     """Go on with the training in ``folder`` up to step ``until`` (default: the recipe's end).
 
-    A step takes ``recipe.images`` images in each of ``processes``; two processes of one thread train faster
+    When the last step is done the text tower is taught the codes, if the recipe learned them. A step takes
+    ``recipe.images`` images in each of ``processes``; two processes of one thread train faster
     than one process of two. ``workers`` make batches for each. An interrupted training is saved.
     """
     trainer = Trainer(shards, folder, recipe, network, tokenizer)
     if processes == 1:
         _run(trainer, until, workers, on_step)
-        return trainer
+        return _taught(trainer)
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, threads // processes))
     with tempfile.TemporaryDirectory() as meeting:
@@ -54,6 +55,12 @@ def train(
                 process.terminate()
             dist.destroy_process_group()
             torch.set_num_threads(threads)
+    return _taught(trainer)
+
+
+def _taught(trainer: Trainer) -> Trainer:
+    if trainer.recipe.language and trainer.step == trainer.recipe.steps:
+        trainer.teach_names()
     return trainer
 
 

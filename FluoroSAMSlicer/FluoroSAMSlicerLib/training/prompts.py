@@ -11,10 +11,10 @@ from ..anatomy import vocabulary
 from ..dataset import ShardReader
 from .implants import KINDS as IMPLANTS
 
-VISIBILITY = {"bone": 1.0, "implant": 1.0, "tool": 1.0, "organ": 0.5, "vessel": 0.12, "muscle": 0.12}
+VISIBILITY = {"bone": 1.0, "implant": 1.0, "tool": 1.0, "organ": 0.5, "vessel": 0.25, "muscle": 0.3}
 """How often a kind of structure is asked for, relative to bone: by how much of it an X-ray shows."""
 
-LUNGS = 8.0
+LUNGS = 6.0
 """The lungs are the commonest wish in the commonest radiograph."""
 
 ASKED = {1: 1.0, 2: 0.4, 3: 0.1}
@@ -23,8 +23,8 @@ ASKED = {1: 1.0, 2: 0.4, 3: 0.1}
 ABSENT = 0.2
 """Share of images of which one prompt asks for something that is not there: nothing should be drawn."""
 
-SMALL = 80
-"""Pixels of a mask below which a structure is asked for less, in proportion: little can be learned of it."""
+SMALL = 1 / 256
+"""Share of the picture below which a structure is asked for less, in proportion: little can be learned of it."""
 
 
 class Prompts:
@@ -73,11 +73,12 @@ class Prompts:
         present: Collection[str],
         count: int,
         rng: np.random.Generator,
+        complete: bool = True,
     ) -> list[tuple[str, np.ndarray]]:
         """``count`` names with bool (H, W) masks, of ``offered`` and of implants; now and then an absent one.
 
         ``masks`` are the image's by structure, all parts of ``offered`` among them as far as they are in the
-        field; ``present`` are all structures of the image.
+        field; ``present`` are all structures of the image, and not all that it shows unless ``complete``.
         """
         wanted: dict[str, np.ndarray] = {}
         for name, parts in offered.items():
@@ -89,16 +90,43 @@ class Prompts:
             return []
         names = list(wanted)
         weight = np.array([self.weight.get(name, 0.05) for name in names])
-        weight *= np.clip(np.array([wanted[name].sum() for name in names]) / SMALL, 0.02, 1)
+        weight *= np.clip(np.array([wanted[name].mean() for name in names]) / SMALL, 0.02, 1)
         chosen = rng.choice(names, size=min(count, len(names)), replace=False, p=weight / weight.sum())
         drawn = [(str(name), wanted[name]) for name in chosen]
-        absent = self.absent([*present, *masks])
+        absent = self.absent([*present, *masks]) if complete else []
         if absent and len(drawn) == count and rng.random() < ABSENT:
             drawn.pop(rng.integers(count))
         while len(drawn) < count:
             more = (str(rng.choice(absent)), np.zeros_like(drawn[0][1])) if absent else drawn[0]
             drawn.append(more)
         return drawn
+
+    @property
+    def names(self) -> list[str]:
+        """All that can be asked for, implants last."""
+        return [*self.askable, *(name for name in IMPLANTS if name not in self.askable)]
+
+    def known(self, reader: ShardReader) -> dict[str, np.ndarray]:
+        """By body, bool (names,): is a name, where it is not to be seen in a view, really not there?
+
+        Not if the body shows things of which it may be a part or a neighbour without a label of its own.
+        """
+        labelled: dict[str, set[str]] = {}
+        partly: set[str] = set()
+        for number in range(len(reader)):
+            entry = reader.entry(number)
+            labelled.setdefault(entry["body"], set()).update(name for name, *_ in entry["masks"])
+            partly |= set() if entry.get("complete", True) else {entry["body"]}
+        known = {}
+        for body, present in labelled.items():
+            absent = set() if body in partly else set(self.absent(present)) - IMPLANTS.keys()
+            known[body] = np.array(
+                [
+                    name in absent or not self.askable.get(name, frozenset()).isdisjoint(present)
+                    for name in self.names
+                ]
+            )
+        return known
 
     def absent(self, present: Collection[str]) -> list[str]:
         """Names that have no word in common with what is there: a body may show more than is labelled."""

@@ -1,0 +1,176 @@
+"""Going on from a trained model with the images of a set: what is read, what is asked, what comes out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from FluoroSAMSlicerLib.dataset import (
+    CTSource,
+    DatasetError,
+    LabelledCT,
+    SetReader,
+    SetSettings,
+    ShardReader,
+    ShardWriter,
+    open_training_images,
+    read_set,
+    write_set,
+)
+from FluoroSAMSlicerLib.drr import CTVolume, LabelVolume
+from FluoroSAMSlicerLib.model import Provenance, load_model
+from FluoroSAMSlicerLib.radiograph import Radiograph
+from FluoroSAMSlicerLib.segmentation import Predictor
+from FluoroSAMSlicerLib.training.augment import augment
+from FluoroSAMSlicerLib.training.export import export
+from FluoroSAMSlicerLib.training.fine_tune import MOVED, between, fine_tuning
+from FluoroSAMSlicerLib.training.fit import Trainer
+from FluoroSAMSlicerLib.training.set_prompts import SetPrompts
+from training.test_training import make_sample, small_network
+
+SHORT = {"steps": 4, "images": 2, "prompts": 2, "warmup": 1}
+
+
+@pytest.fixture(scope="module")
+def knee(shared_data, tmp_path_factory):
+    """A set of eight small images of a knee."""
+    source = CTSource(shared_data("ct/spl_knee_ct_synthetic.nrrd"), shared_data("ct/spl_knee_labels.nrrd"))
+    folder = tmp_path_factory.mktemp("sets") / "knee"
+    write_set([source], SetSettings(count=8, seed=1, size=64, detector_mm=250.0), folder)
+    return folder
+
+
+def boxes(names: dict[str, tuple[int, ...]], patient: str) -> LabelledCT:
+    """A body of tissue with three boxes of bone, labelled 1 to 3 from right to left."""
+    hu = np.full((24, 20, 40), 20, np.int16)
+    labels = np.zeros(hu.shape, np.uint16)
+    for value in (1, 2, 3):
+        labels[4:20, 8:14, 12 * value - 8 : 12 * value] = value
+    hu[labels > 0] = 900
+    place = dict(origin=np.zeros(3), spacing=np.full(3, 6.0))
+    return LabelledCT(patient, CTVolume(hu, **place), LabelVolume(labels, **place), names, patient)
+
+
+def boxes_set(folder, *subjects: LabelledCT, **settings):
+    write_set(
+        list(subjects), SetSettings(**{"count": 4, "size": 32, "detector_mm": 300.0} | settings), folder
+    )
+    return folder
+
+
+def test_a_set_is_read_as_attenuation_with_its_masks(knee):
+    reader, images = open_training_images(knee), read_set(knee)
+    assert isinstance(reader, SetReader) and len(reader) == len(images) == 8
+    sample, image = reader.read(3), images[3]
+    assert sample.density.shape == (1, 64, 64) and np.array_equal(sample.density[0], image.attenuation)
+    assert [name for name, *_ in reader.entry(3)["masks"]] == list(image.names) == list(sample.masks)
+    assert all(np.array_equal(mask, image.mask(name)) for name, mask in sample.masks.items())
+    some = image.names[0]
+    assert set(reader.read(3, [some]).masks) == {some}
+
+
+def test_what_there_is_to_train_on_is_found_out(tmp_path):
+    ShardWriter(tmp_path / "shards").write("00000-chest", [make_sample()])
+    assert isinstance(open_training_images(tmp_path / "shards"), ShardReader)
+    with pytest.raises(DatasetError, match="neither a set .* nor shards"):
+        open_training_images(tmp_path)
+    with pytest.raises(DatasetError, match="neither a set"):
+        open_training_images(tmp_path / "absent")
+    (tmp_path / "set.json").write_text("{}")
+    with pytest.raises(DatasetError, match="not finished"):
+        open_training_images(tmp_path)
+
+
+def test_images_for_validation_are_never_trained_on(tmp_path):
+    two = [boxes({"left femur": (1,)}, name) for name in ("ada", "bob")]
+    folder = boxes_set(tmp_path / "two", *two, validation=0.5)
+    trained = {SetReader(folder).entry(n)["body"] for n in range(len(SetReader(folder)))}
+    assert trained == {image.ct for image in read_set(folder) if image.split == "train"} and len(trained) == 1
+
+
+def test_names_that_nobody_can_ask_for_are_left_out(tmp_path):
+    known = boxes_set(tmp_path / "known", boxes({"left femur": (1,), "my wild growth": (2,)}, "ada"))
+    prompts = SetPrompts(SetReader(known))
+    assert set(prompts.askable) == {"left femur"}
+    unknown = boxes_set(tmp_path / "unknown", boxes({"my wild growth": (2,)}, "ada"))
+    with pytest.raises(DatasetError, match="can be asked for"):
+        SetReader(unknown)
+
+
+def test_nothing_is_asked_of_which_a_part_may_be_unlabelled(tmp_path):
+    whole = {"left hip bone": (1,), "right hip bone": (2,), "left lung lower lobe": (3,)}
+    prompts = SetPrompts(SetReader(boxes_set(tmp_path / "a", boxes(whole, "ada"))))
+    assert {"left hip bone", "right hip bone", "hip bone", "left lung lower lobe"} == set(prompts.askable)
+    assert set(prompts.single) <= set(prompts.askable)
+    one = SetPrompts(SetReader(boxes_set(tmp_path / "b", boxes({"left hip bone": (1,)}, "ada"))))
+    assert set(one.askable) == {"left hip bone"}
+    mask = np.ones((20, 20), bool)
+    rng = np.random.default_rng(0)
+    offered = one.offer(["left hip bone"], 6, rng)
+    drawn = one.draw({"left hip bone": mask}, offered, ["left hip bone"], 3, rng, complete=False)
+    assert [name for name, _ in drawn] == ["left hip bone"] * 3 and all(one.any() for _, one in drawn)
+
+
+def test_an_exposure_is_varied_with_its_anatomy_still_in_it(knee):
+    sample, images = SetReader(knee).read(0), []
+    bone = max(sample.masks, key=lambda name: sample.masks[name].sum() if "femur" in name else 0)
+    brighter = []
+    for seed in range(24):
+        image = augment(sample, 64, np.random.default_rng(seed))
+        assert max(image.pixels.shape) == 64 and 0 <= image.pixels.min() and image.pixels.max() <= 1
+        images.append(image.pixels)
+        if bone in image.masks and (around := image.pixels[~image.masks[bone]]).size:
+            brighter.append(image.pixels[image.masks[bone]].mean() > around.mean())
+    assert np.mean(brighter) > 0.75 and len({pixels.tobytes() for pixels in images}) == 24
+    again = augment(sample, 64, np.random.default_rng(3)).pixels
+    assert np.array_equal(again, images[3])
+
+
+def test_fine_tuning_resumes_as_if_it_had_not_stopped(knee, tmp_path):
+    def trainer(folder) -> Trainer:
+        return Trainer(knee, tmp_path / folder, fine_tuning(**SHORT), network=small_network())
+
+    whole = trainer("whole")
+    norms = {name: value.clone() for name, value in whole.network.named_buffers() if "running" in name}
+    whole.run(workers=0)
+    trainer("parts").run(until=2, workers=0)
+    parts = trainer("parts")
+    assert parts.step == 2
+    parts.run(workers=0)
+    state = parts.network.state_dict()
+    assert all(torch.allclose(value, state[n], atol=1e-5) for n, value in whole.network.state_dict().items())
+    assert norms and all(torch.equal(value, state[name]) for name, value in norms.items())
+
+
+def test_a_set_of_three_boxes_is_learned(tmp_path):
+    names = {"left femur": (3,), "right femur": (1,), "sacrum": (2,)}
+    folder = boxes_set(tmp_path / "set", boxes(names, "ada"), lao_deg=(-5.0, 5.0), aim="centre", count=6)
+    recipe = fine_tuning(steps=40, images=4, prompts=3, rate=3e-3)
+    losses = []
+    Trainer(folder, tmp_path / "run", recipe, network=small_network()).run(
+        workers=0, on_step=lambda _, figures: losses.append(figures["loss"])
+    )
+    assert np.mean(losses[-8:]) < 0.8 * np.mean(losses[:8])
+
+
+def test_the_bundled_model_goes_on_and_its_result_predicts(knee, tmp_path):
+    network, tokenizer, _ = load_model("compact")
+    start = {name: value.clone() for name, value in network.state_dict().items()}
+    trainer = Trainer(knee, tmp_path / "run", fine_tuning(**SHORT | {"steps": 1}), network, tokenizer)
+    trainer.run(workers=0)
+    changed = {n.partition(".")[0] for n, value in network.state_dict().items() if (value != start[n]).any()}
+    assert "image" in changed and "masks" in changed and "text" not in changed
+
+    half = between(start, trainer.average)
+    name = max(start, key=lambda n: float((trainer.average[n] - start[n]).abs().max()))
+    share = (half[name] - start[name]).abs().max() / (trainer.average[name] - start[name]).abs().max()
+    assert float(share) == pytest.approx(MOVED, rel=1e-3)
+
+    mine = Provenance("mine", "", "")
+    folder = export(tmp_path / "run", tmp_path / "run" / "model", mine, network.config, start)
+    assert torch.allclose(load_model(folder)[0].state_dict()[name], half[name], atol=1e-3)
+    predictor = Predictor.load(str(folder), device="cpu")
+    picture = read_set(knee)[0].display.astype(np.float32) / 255
+    embedding = predictor.encode(Radiograph(picture))
+    result = predictor.predict(embedding, text="patella", points=[(32, 32)], labels=[1])
+    assert result.mask.shape == (64, 64) and 0 <= result.score <= 1.5
