@@ -150,3 +150,13 @@ def write_letters(folder) -> None:
     entries += [f"unused{n}" for n in range(254 - len(entries))] + ["<|startoftext|>", "<|endoftext|>"]
     (folder / "vocab.json").write_text(json.dumps({entry: n for n, entry in enumerate(entries)}))
     (folder / "merges.txt").write_text("#version: 0.2\n")
+
+
+def test_the_result_of_a_training_is_installed_under_its_name(run, tmp_path):
+    from FluoroSAMSlicerLib.model import bundled_model_folder
+
+    shutil.copytree(bundled_model_folder("compact"), tmp_path / "pelvis" / "model")
+    result = run("models", "install", tmp_path / "pelvis" / "model")
+    assert result.exit_code == 0, result.output
+    assert LICENCE not in result.stdout and "--model pelvis" in result.stdout
+    assert installed_models() == ("pelvis",)

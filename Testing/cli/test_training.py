@@ -74,3 +74,25 @@ def test_what_cannot_be_read_is_one_line(fails, tmp_path):
 @pytest.mark.parametrize("option", [("--steps", "0"), ("--steps", "1", "--rate", "0")])
 def test_settings_that_make_no_sense_are_wrong_usage(run, option):
     assert run("train", "shards", "--output", "run", *option).exit_code == 2
+
+
+def test_a_set_improves_the_bundled_model_without_further_options(run, fails, shared_data, image, tmp_path):
+    ct, labels = (shared_data(f"ct/spl_knee_{kind}.nrrd") for kind in ("ct_synthetic", "labels"))
+    synthesize = ("synthesize", ct, "--labels", labels, "--count", "4", "--size", "64", "--workers", "1")
+    assert run(*synthesize, "--output", "set").exit_code == 0
+
+    train = ("train", "set", "--from", "compact", "--steps", "1", "--images", "1", "--workers", "0")
+    result = run(*train, "--output", "knees")
+    assert result.exit_code == 0, result.output
+    recipe = json.loads((tmp_path / "knees" / "recipe.json").read_text())
+    assert recipe["rate"] < 1e-3 and recipe["settled"] and recipe["prompts"] == 4
+    provenance = json.loads((tmp_path / "knees" / "model" / "config.json").read_text())["provenance"]
+    assert provenance["name"] == "knees" and provenance["details"]["from"].startswith("compact")
+    assert provenance["details"]["images"] == 4 and "Apache-2.0" in provenance["licence"]
+
+    result = run("segment", image, "--text", "patella", "--model", "knees/model", "--output", "out")
+    assert result.exit_code == 0, result.output
+    assert run("train", "set", "--output", "run").exit_code == 2
+    assert "neither a set" in fails("train", "out", "--from", "compact", "--output", "run")
+    assert "compact" in fails("train", "set", "--from", "absent", "--output", "run")
+    assert not (tmp_path / "run").exists()

@@ -68,6 +68,15 @@ def test_a_checkpoint_is_installed_after_its_licence_was_accepted(bench, install
     assert "Replace it?" in bench.dialogs.asked[-2] and installing[-1][2] is True
 
 
+def test_the_result_of_a_training_is_added_without_a_licence_of_others(bench, library, tmp_path):
+    result = shutil.copytree(COMPACT, tmp_path / "my pelvis" / "model")
+    pick(bench, result / "model.safetensors")
+    assert models(bench) == ["compact", "my-pelvis"] and bench.logic.model == "my-pelvis"
+    assert not any("CC BY" in asked for asked in bench.dialogs.asked)
+    assert "my-pelvis is installed" in bench.ui.messageLabel.text
+    assert (library / "my-pelvis" / "model.safetensors").is_file()
+
+
 def test_a_file_that_is_no_checkpoint_is_a_message(bench, installing, tmp_path):
     (tmp_path / "x.ckpt").write_text("broken")
     pick(bench, tmp_path / "x.ckpt")

@@ -53,7 +53,11 @@ def list_models(as_json: bool) -> None:
 
 @models.command()
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
-@click.option("--name", metavar="NAME", help="What --model calls it; by default swin-l or swin-s, as it is.")
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="What --model calls it; by default swin-l or swin-s, as it is, or as the training's DIR.",
+)
 @click.option(
     "--vocabulary",
     metavar="DIR",
@@ -65,7 +69,7 @@ def list_models(as_json: bool) -> None:
 def install(
     file: Path, name: str | None, vocabulary: Path | None, accept_licence: bool, replace: bool
 ) -> None:
-    """Install the published FluoroSAM weights from a FILE that you downloaded.
+    """Install the published FluoroSAM weights from a FILE that you downloaded, or what `fluorosam train` made.
 
     The checkpoint is converted once; nothing that it contains is run. Models go into your data folder, or
     into the one that the environment variable FLUOROSAM_MODELS names.
@@ -73,18 +77,22 @@ def install(
     \b
     fluorosam models install fluorosam.ckpt --vocabulary clip-vit-base-patch32
     fluorosam segment chest.dcm --text heart --model swin-l --output results
+    fluorosam models install pelvis/model
     """
+    from ..model import saved_model_folder
     from ..model.installation import LICENCE_TEXT, install_checkpoint
 
-    click.echo(LICENCE_TEXT)
-    if not accept_licence:
-        if not _on_terminal():
-            raise click.UsageError("give --accept-licence if you accept this licence")
-        click.confirm("Do you accept this licence?", abort=True)
+    if not saved_model_folder(file):
+        click.echo(LICENCE_TEXT)
+        if not accept_licence:
+            if not _on_terminal():
+                raise click.UsageError("give --accept-licence if you accept this licence")
+            click.confirm("Do you accept this licence?", abort=True)
     with _progress() as progress:
         installed = install_checkpoint(file, name, vocabulary, replace, progress)
     click.echo(f"{installed.name}: installed ({installed.provenance.name}, {installed.provenance.licence})")
-    click.echo(f"  source      {file}, SHA-256 {installed.provenance.details['sha256']}")
+    digest = installed.provenance.details.get("sha256")
+    click.echo(f"  source      {file}{f', SHA-256 {digest}' if digest else ''}")
     click.echo(f"  folder      {installed.folder}")
     click.echo(f"  use it by   --model {installed.name}")
     for note in installed.notes:

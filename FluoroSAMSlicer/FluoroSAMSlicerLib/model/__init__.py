@@ -33,6 +33,8 @@ _HOME = {
     "install_checkpoint": "installation",
     "installed_models": "library",
     "installed_model_folder": "library",
+    "saved_model_folder": "library",
+    "saved_model_name": "library",
     "user_model_folder": "library",
 }
 

@@ -1,4 +1,4 @@
-"""A published checkpoint becomes an installed model: converted once, with its papers, whole or not at all."""
+"""A published checkpoint, or a training's result, becomes an installed model, whole or not at all."""
 
 from __future__ import annotations
 
@@ -26,9 +26,24 @@ from .clip_vocabulary import (
 )
 from .config import FluoroSAMConfig
 from .errors import CheckpointError, InstallationCancelled, InstallationError, TokenError
-from .library import FOLDER_VARIABLE, installed_model_folder, installed_models
+from .library import (
+    FOLDER_VARIABLE,
+    FORMAT,
+    installed_model_folder,
+    installed_models,
+    saved_model_folder,
+    saved_model_name,
+)
 from .reference import load_reference_checkpoint
-from .storage import CONFIG, FORMAT, WEIGHTS, Provenance, bundled_models, file_sha256, read_description
+from .storage import (
+    CONFIG,
+    WEIGHTS,
+    Provenance,
+    bundled_models,
+    file_sha256,
+    read_description,
+    verify_model,
+)
 from .weights_file import PIECE, stored_size, write_weights
 
 LICENCE = "CC BY-NC-SA 4.0"
@@ -71,6 +86,9 @@ def install_checkpoint(
 ) -> InstalledModel:
     """Convert a published checkpoint to safetensors in the user's model folder, as the model ``name``.
 
+    What :func:`save_model` wrote, such as a training's result, is copied instead (give its folder or a file of
+    it); ``name`` is then by default that of the training's folder.
+
     ``path`` is the ``.ckpt`` or safetensors file, read as :func:`load_reference_checkpoint` reads it: nothing
     in it is run. ``name`` is by default that of its configuration ("swin-l"). ``vocabulary`` is a folder with
     CLIP's vocabulary; without it the one beside the checkpoint is taken, or what the machine has of it.
@@ -84,9 +102,11 @@ def install_checkpoint(
     full or not writable, and :class:`InstallationCancelled`.
     """
     path = Path(path)
+    watch = _Watch(progress or (lambda fraction, text: None), cancelled or (lambda: False))
+    if saved := saved_model_folder(path):
+        return _install_saved(saved, name or saved_model_name(saved), replace, watch)
     if path.is_dir():
         raise InstallationError(f"{path} is a folder: give the checkpoint file itself")
-    watch = _Watch(progress or (lambda fraction, text: None), cancelled or (lambda: False))
     watch.report("Reading the checkpoint")
     before = _stamp(path)
     network = load_reference_checkpoint(path)
@@ -120,6 +140,22 @@ def install_checkpoint(
         watch.report("Putting the model into its place")
     watch.finish()
     return InstalledModel(folder.name, folder, provenance, notes)
+
+
+def _install_saved(source: Path, name: str, replace: bool, watch: _Watch) -> InstalledModel:
+    watch.report("Checking the model")
+    verify_model(source)
+    description, _, provenance = read_description(source)
+    folder, files = _free_folder(name), (*description["files"], CONFIG)
+    _refuse_other(folder, description["files"][WEIGHTS], replace)
+    watch.total = sum((source / file).stat().st_size for file in files)
+    with _staged(folder, watch.total) as stage:
+        watch.report("Copying the model")
+        for file in files:
+            shutil.copyfile(source / file, stage / file)
+            watch.advance((stage / file).stat().st_size)
+    watch.finish()
+    return InstalledModel(folder.name, folder, provenance)
 
 
 class _Watch:
@@ -160,11 +196,13 @@ def _free_folder(name: str) -> Path:
 
 
 def _refuse_other(folder: Path, source: str, replace: bool) -> None:
-    """Unless ``replace``, the folder may only hold what came from the same file, or the remains of a model."""
+    """Unless ``replace``, the folder may only hold what came from the same file (its SHA-256 is ``source``) or has
+    the same weights, or the remains of a model."""
     if replace or not (folder / CONFIG).is_file():
         return
     with contextlib.suppress(CheckpointError):
-        if read_description(folder)[2].details.get("sha256") == source:
+        description, _, provenance = read_description(folder)
+        if source in (provenance.details.get("sha256"), description["files"][WEIGHTS]):
             return
     raise InstallationError(
         f"there is a model called {folder.name} already, of another file ({folder}): give another name, or say "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -12,6 +13,9 @@ from .errors import ModelError
 FOLDER_VARIABLE = "FLUOROSAM_MODELS"
 APPLICATION = "FluoroSAMSlicer"
 DESCRIPTION = "config.json"
+FORMAT = "FluoroSAMSlicer model 1"
+TRAINED = "model"
+"""What a training calls the folder of its result."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -54,3 +58,23 @@ def installed_model_folder(name: str) -> Path:
             f"{name!r} cannot be a model's name: use up to 64 letters, digits, dots, dashes and underscores"
         )
     return user_model_folder() / name
+
+
+def saved_model_folder(path: str | Path) -> Path | None:
+    """The folder of a saved model, such as a training's result, that ``path`` is or is a file of; else None."""
+    path = Path(path)
+    folder = path if path.is_dir() else path.parent
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(description, dict):
+        return None
+    of_it = path == folder or path.name == DESCRIPTION or path.name in description.get("files", ())
+    return folder if description.get("format") == FORMAT and of_it else None
+
+
+def saved_model_name(folder: Path) -> str:
+    """What a saved model is called: as its folder, or as the training whose result it is."""
+    folder = folder.absolute()
+    return (folder.parent if folder.name == TRAINED else folder).name

@@ -20,12 +20,11 @@ from .clip_vocabulary import SIMPLE
 from .config import FluoroSAMConfig
 from .construction import empty_network, fill
 from .errors import CheckpointError, ModelError
-from .library import DESCRIPTION, installed_model_folder, installed_models
+from .library import DESCRIPTION, FORMAT, installed_model_folder, installed_models
 from .network import FluoroSAM
 from .reference import load_reference_checkpoint, read_safetensors
 from .tokens import CompactTokenizer, PublishedTokenizer
 
-FORMAT = "FluoroSAMSlicer model 1"
 CONFIG, WEIGHTS, TOKENIZER = DESCRIPTION, "model.safetensors", "tokenizer.json"
 COMPANIONS = {TOKENIZER, "vocab.json", "merges.txt", SIMPLE, "LICENCE.txt"}
 """Files that a model may have beside its weights."""

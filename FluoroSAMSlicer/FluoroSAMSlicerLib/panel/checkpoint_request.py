@@ -1,4 +1,4 @@
-"""Installing a published checkpoint, as a job of the same worker that segments."""
+"""Installing a published checkpoint or a training's result, as a job of the same worker that segments."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from ..model import saved_model_folder, saved_model_name
 
 INSTALL = "install"
 LONGEST_NAME = 64
@@ -27,8 +29,11 @@ class CheckpointRequest:
 
 
 def model_name(path: Path) -> str:
-    """The name of a model that is installed from this file: that of the file, as far as models may be called so."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("._-")
+    """The name of a model that is installed from this file, as far as models may be called so: that of the file,
+    or of the training that wrote it."""
+    trained = saved_model_folder(path)
+    name = saved_model_name(trained) if trained else path.stem
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("._-")
     return name[:LONGEST_NAME].rstrip(".") or "fluorosam"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from slicer.i18n import tr as _
 
-from ..model import installed_models, user_model_folder
+from ..model import installed_models, saved_model_folder, user_model_folder
 from .binding import Held, connect
 from .checkpoint_request import CheckpointRequest, model_name
 from .context import SegmentContext
@@ -17,8 +17,8 @@ DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
 class ModelSection:
-    """``onModel()`` is called when another model or device was chosen. A published checkpoint is installed in
-    the background; `installed` takes its result."""
+    """``onModel()`` is called when another model or device was chosen. A published checkpoint, after its licence was
+    accepted, or a training's result is installed in the background; `installed` takes what came of it."""
 
     def __init__(self, ui, context: SegmentContext, settings: Settings, onModel: Callable[[], None]) -> None:
         self._ui, self._context, self._settings, self._onModel = ui, context, settings, onModel
@@ -74,8 +74,8 @@ class ModelSection:
     def _onInstall(self) -> None:
         dialogs = self._context.dialogs
         path = dialogs.openFile(
-            _("Published FluoroSAM checkpoint"),
-            _("Checkpoints") + " (*.ckpt *.pth *.pt *.safetensors);;" + _("All files") + " (*)",
+            _("Published FluoroSAM checkpoint, or model.safetensors of a training"),
+            _("Models") + " (*.ckpt *.pth *.pt *.safetensors);;" + _("All files") + " (*)",
             self._settings.text("modelFolder"),
         )
         if path is None:
@@ -86,7 +86,7 @@ class ModelSection:
             _("A model called {name} is installed already. Replace it?").format(name=name)
         ):
             return
-        if dialogs.accept(licence_text()):
+        if saved_model_folder(path) or dialogs.accept(licence_text()):
             self._settings.set("modelFolder", str(path.parent))
             title = _("Installing {name}").format(name=name)
             self._context.submit(CheckpointRequest(path, name, title, replace))
