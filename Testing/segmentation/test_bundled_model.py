@@ -18,7 +18,7 @@ from scipy.ndimage import distance_transform_edt, label
 PICTURES = 6
 CLICKS = 3
 LUNGS = ("left lung", "right lung")
-ABDOMEN = (0.10, 0.40, 0.60, 0.70)
+ABDOMEN = (0.08, 0.41, 0.60, 0.72)
 """Least mean Dice on the DRRs after 0, 1, 3 and 8 clicks."""
 CALIBRATION = 0.6
 
@@ -87,12 +87,12 @@ def curves(compact, chests):
 
 
 def test_the_lungs_are_found_by_name(curves):
-    assert curves[0][:, 0].mean() >= 0.80
+    assert curves[0][:, 0].mean() >= 0.86
 
 
 def test_three_clicks_make_the_lungs_good(curves):
     means = curves[0].mean(axis=0)
-    assert means[CLICKS] >= 0.88 and means[CLICKS] > means[0]
+    assert means[CLICKS] >= 0.91 and means[CLICKS] > means[0]
 
 
 def test_every_click_is_met_to_the_pixel(curves):
