@@ -1,6 +1,6 @@
 """Make the bundled compact model: render the training set, train, export. Stops and goes on at any moment.
 
-    python Resources/train_compact.py CT_FOLDER WORK_FOLDER [--steps N] [--processes N] [--until N]
+    python Resources/train_compact.py CT_FOLDER WORK_FOLDER [--start compact] [--radiographs MANIFEST]
 
 CT_FOLDER holds NAME_ct_synthetic.nrrd, NAME_labels.nrrd and NAME_labels.json of the bodies below. The
 shards, the training state and the log are kept in WORK_FOLDER; run the same command again to go on. The
@@ -66,7 +66,8 @@ def main() -> None:
         generate(bodies, shards, list(SHARDS.values()), SEED, on_shard=lambda _: bar.update())
 
     recipe = replace(RECIPE, steps=wanted.steps)
-    trainer = trained(shards, wanted.work_folder / "run", recipe, wanted)
+    start = load_model(wanted.start)[:2] if wanted.start else ()
+    trainer = trained(shards, wanted.work_folder / "run", recipe, wanted, *start)
     if trainer.step < recipe.steps:
         return
     folder, made = wanted.work_folder / "synthetic", provenance(recipe, wanted.processes)
