@@ -51,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("ct_folder", type=Path)
     parser.add_argument("work_folder", type=Path)
+    parser.add_argument("--start", metavar="MODEL", help="go on from a trained model, such as compact")
     parser.add_argument(
         "--radiographs", type=Path, help="manifest of real radiographs to go on with at the end"
     )
@@ -80,8 +81,7 @@ def main() -> None:
             return
         folder, details = wanted.work_folder / "radiographs", {"radiographs": wanted.radiographs.name}
         print(export(run, folder, replace(made, details=made.details | details)))
-    shutil.rmtree(TARGET, ignore_errors=True)
-    shutil.copytree(folder, TARGET)
+    shutil.copytree(folder, TARGET, dirs_exist_ok=True)
 
 
 def trained(images, run: Path, recipe: Recipe, wanted: argparse.Namespace, *model) -> Trainer:
