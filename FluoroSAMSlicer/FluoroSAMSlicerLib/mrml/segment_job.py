@@ -250,7 +250,7 @@ def _rounds(asked: SegmentPrompt) -> list[Prompt]:
 
 def _answer(prediction: Prediction, asked: SegmentPrompt) -> dict:
     # Not `Prediction.mask`, which would keep every full-size mask for as long as the rounds are kept.
-    mask = prediction.candidates.logits(prediction.chosen) > math.log(asked.threshold / (1 - asked.threshold))
+    mask = prediction.logits > math.log(asked.threshold / (1 - asked.threshold))
     clicks = zip(asked.prompt.points, asked.prompt.labels, strict=True)
     missed = tuple(n for n, (point, label) in enumerate(clicks) if _holds(mask, point) != bool(label))
     low = prediction.score < LOW_SCORE or bool(missed) or not mask.any()

@@ -74,6 +74,8 @@ class Prediction:
     ``chosen`` is the index of this mask among ``candidates``. ``missed`` holds the indices of clicks that the
     mask does not satisfy, since others contradict them. ``image`` is the key of the embedding; ``model`` and
     ``model_version`` name the weights. ``notes`` are for the user: that the GPU was too small, for example.
+    ``candidates`` are the model's own; ``corrected`` is what became of them where they contradict clicks, and what
+    mask and logits come from.
     """
 
     prompt: Prompt
@@ -85,6 +87,7 @@ class Prediction:
     model: str
     model_version: str
     notes: tuple[str, ...] = ()
+    corrected: Candidates | None = None
 
     @property
     def text(self) -> str | None:
@@ -99,14 +102,18 @@ class Prediction:
     @cached_property
     def mask(self) -> np.ndarray:
         """Bool (H, W) in the image's own pixels."""
-        return self.candidates.mask(self.chosen)
+        return self._final.mask(self.chosen)
 
     @property
     def logits(self) -> np.ndarray:
         """Float32 (H, W) in the image's own pixels, restored at each call: four bytes a pixel."""
-        return self.candidates.logits(self.chosen)
+        return self._final.logits(self.chosen)
 
     @property
     def low_res(self) -> Tensor:
-        """The network's own logits (h, h) of this mask, which the next round reads."""
-        return self.candidates.low_res[self.chosen]
+        """The low-resolution logits (h, h) of this mask, which the next round reads."""
+        return self._final.low_res[self.chosen]
+
+    @property
+    def _final(self) -> Candidates:
+        return self.corrected or self.candidates

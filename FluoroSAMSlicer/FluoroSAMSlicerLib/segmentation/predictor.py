@@ -164,10 +164,9 @@ class Predictor:
         phrase = structure.name if structure else prompt.text
         mask = None if previous is None else previous.low_res
         with self._lock:
-            candidates, chosen, honoured = self._on_device(
-                lambda: self._decide(embedding, prompt, phrase, mask)
-            )
-        missed = tuple(torch.nonzero(~honoured).flatten().tolist())
+            candidates, chosen = self._on_device(lambda: self._decide(embedding, prompt, phrase, mask))
+        corrected = obeying(candidates, prompt)
+        missed = tuple(torch.nonzero(~corrected.honours(prompt)[chosen]).flatten().tolist())
         return Prediction(
             prompt,
             structure,
@@ -178,12 +177,13 @@ class Predictor:
             embedding.model,
             self.version,
             self._full,
+            corrected,
         )
 
     def _decide(
         self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, mask: Tensor | None
-    ) -> tuple[Candidates, int, Tensor]:
-        """The candidates, the index of the chosen one, and which clicks (N,) it satisfies."""
+    ) -> tuple[Candidates, int]:
+        """The candidates and the index of the chosen one."""
         candidates = self._decode(embedding, prompt, phrase, mask)
         honoured = candidates.honours(prompt)
 
@@ -191,9 +191,7 @@ class Predictor:
             kept = honoured[index]
             return int(kept.sum()), bool(kept[-1:].all()), candidates.scores[index]
 
-        chosen = max(range(len(honoured)), key=rank)
-        candidates = obeying(candidates, prompt)
-        return candidates, chosen, candidates.honours(prompt)[chosen]
+        return candidates, max(range(len(honoured)), key=rank)
 
     def _encode(self, values: Tensor) -> Tensor:
         with self._in_half(), self._matrices():
