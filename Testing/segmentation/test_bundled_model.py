@@ -11,9 +11,8 @@ from evaluation.manifests import rendered
 from FluoroSAMSlicerLib.dataset import Body
 from FluoroSAMSlicerLib.radiograph import Radiograph, read_radiograph
 from FluoroSAMSlicerLib.segmentation import Predictor, PromptSession
-from FluoroSAMSlicerLib.training.evaluation import evaluate
+from FluoroSAMSlicerLib.training.evaluation import evaluate, next_click
 from PIL import Image
-from scipy.ndimage import distance_transform_edt, label
 
 PICTURES = 6
 CLICKS = 3
@@ -57,15 +56,6 @@ def dice(drawn: np.ndarray, wanted: np.ndarray) -> float:
     return 2 * np.sum(drawn & wanted) / max(1, drawn.sum() + wanted.sum())
 
 
-def next_click(drawn: np.ndarray, wanted: np.ndarray) -> tuple[int, int, bool]:
-    """The pixel (x, y) deepest in the largest connected error, and whether it belongs to the structure."""
-    regions, _ = label(drawn != wanted)
-    largest = regions == 1 + np.argmax(np.bincount(regions.ravel())[1:])
-    depth = distance_transform_edt(np.pad(largest, 1))[1:-1, 1:-1]
-    row, column = np.unravel_index(depth.argmax(), depth.shape)
-    return int(column), int(row), bool(wanted[row, column])
-
-
 @pytest.fixture(scope="module")
 def curves(compact, chests):
     """Dice after 0, 1, ... clicks, (pictures * lungs, CLICKS + 1), and the session of every picture."""
@@ -78,8 +68,8 @@ def curves(compact, chests):
             drawn = session.segment(name).mask[chest.covered]
             row = [dice(drawn, wanted)]
             for _ in range(CLICKS):
-                x, y, inside = next_click(drawn, wanted)
-                drawn = session.click(name, x + left, y + top, inside).mask[chest.covered]
+                (x, y), inside = next_click(drawn, wanted)
+                drawn = session.click(name, x + left, y + top, bool(inside)).mask[chest.covered]
                 row.append(dice(drawn, wanted))
             rows.append(row)
         sessions.append(session)
@@ -110,7 +100,7 @@ def test_a_first_click_moves_the_mask_of_a_wrong_name_to_what_is_clicked(compact
         embedding = compact.encode(chest.radiograph)
         for name, other in (LUNGS, LUNGS[::-1]):
             wanted = chest.masks[other][chest.covered]
-            x, y, _ = next_click(np.zeros_like(wanted), wanted)
+            (x, y), _ = next_click(np.zeros_like(wanted), wanted)
             point = (x + chest.covered[1].start, y + chest.covered[0].start)
             wrong = compact.predict(embedding, text=name)
             clicked = compact.predict(embedding, text=name, points=[point], labels=[1], previous=wrong)

@@ -31,10 +31,9 @@ class Recipe:
     the codes of the names learn, from where structures are in ``place_images`` images, at ``place_rate`` falling to
     a third; then all but the text tower learns from ``images`` with ``prompts`` each, at ``rate`` falling to zero
     over the last ``decay`` of what is left. ``corrections`` is how many rounds of corrective clicks follow the first
-    prompt, on average (at most 2). ``language`` is in how many steps (at most ten for each
-    of the others) the text tower is taught, at the end, the codes that the names have got; 0 leaves the codes as they
-    are. ``settled``: the batch norms keep the statistics that they have, as a trained network's should on few
-    images."""
+    prompt, on average (at most 2). ``language`` is in how many steps (at most ten for each of the others)
+    the text tower is taught, at the end, the codes that the names have got; 0 leaves the codes as they are.
+    ``settled``: the batch norms keep the statistics that they have, as a trained network's should on few images."""
 
     steps: int
     images: int = 8
@@ -64,8 +63,8 @@ class Trainer:
     """Network, averaged weights and optimiser; ``run`` goes on from ``folder/state.pt`` if it is there.
 
     ``images`` is a folder that ``fluorosam synthesize`` wrote, or a reader. A fresh compact network and its tokenizer
-    are made unless given; a network that comes with its tokenizer is
-    taken as trained, and each name keeps the row of the codebook that it has.
+    are made unless given; a network that comes with its tokenizer is taken as trained, and each name keeps the row of
+    the codebook that it has.
     """
 
     def __init__(
