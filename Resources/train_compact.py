@@ -35,14 +35,14 @@ SHARDS = {
 
 SEED = 20261122
 RECIPE = Recipe(
-    steps=2000, places=1200, place_images=24, place_rate=1e-3, images=12, prompts=2, rate=6e-4, corrections=1.3,
-    decay=0.95, seed=5,
+    steps=3300, places=2000, place_images=20, place_rate=3e-3, images=8, prompts=4, rate=1.2e-3, corrections=0.9,
+    decay=0.95, average=0.99, seed=5,
 )  # fmt: skip
 
 AT_LAST = Recipe(
-    steps=200, images=10, prompts=3, rate=4e-4, decay=1.0, corrections=1.3, average=0.98, seed=6, language=0
+    steps=240, images=8, prompts=3, rate=5e-4, decay=1.0, corrections=1.4, average=0.99, seed=6, language=0
 )
-"""What follows with real radiographs among the images, four of ten."""
+"""What follows with real radiographs among the images, one in three."""
 
 TARGET = Path(__file__).resolve().parents[1] / "FluoroSAMSlicer" / "Resources" / "Models" / "compact"
 

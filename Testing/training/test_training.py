@@ -208,7 +208,7 @@ def test_training_learns_two_lungs(shards, tmp_path):
     trainer = Trainer(shards, tmp_path, recipe, network=small_network())
     figures = []
     trainer.run(workers=0, on_step=lambda _, row: figures.append(row["loss"]))
-    assert np.mean(figures[-10:]) < 0.75 * np.mean(figures[:10])
+    assert np.mean(figures[-10:]) < 0.85 * np.mean(figures[:10])
 
 
 def test_places_are_learned_first_and_leave_decoder_and_tower_alone(shards, tmp_path):

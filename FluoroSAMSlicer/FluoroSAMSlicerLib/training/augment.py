@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from ..dataset import Sample
+from ..model.image_encoder import bicubic_matrix
 from .implants import Drawing, draw_implants
 
 ATTENUATION = {
@@ -22,8 +24,9 @@ ATTENUATION = {
 """Mass attenuation in cm2/g of soft tissue, cortical bone and iron by keV (NIST XAAMDI, Hubbell and Seltzer;
 ICRU Report 44)."""
 
-BEAMS = {40: 0.15, 50: 0.25, 60: 0.3, 70: 0.2, 80: 0.1}
-"""How often an energy in keV stands for a part of the beam: mean energies of 50 to 120 kV are about 32 to 65."""
+BEAMS = {40: 0.1, 50: 0.2, 60: 0.25, 70: 0.15, 80: 0.1, 100: 0.2}
+"""How often an energy in keV stands for a part of the beam: mean energies of 50 to 120 kV are about 32 to 65. At 100
+bone weakens the beam as much as soft tissue of its mass, which is what a line integral of HU shows."""
 
 PATIENT = 0.1
 """Share of the thickest place above which a ray went through the patient."""
@@ -57,7 +60,8 @@ def augment(
     ``wanted`` names the masks to return (default: all); ``coverage`` on a grid of ``cells`` is given for all.
     """
     grid = deformation(size, rng)
-    inside = (np.abs(grid) <= 1).all(-1)
+    far = np.abs(grid)
+    inside = (far[..., 0] <= 1) & (far[..., 1] <= 1)
     names = [name for name in sample.masks if wanted is None or name in wanted]
     stack = np.concatenate([sample.density, *[sample.masks[name][None] for name in names]])
     moved = resample(stack, grid)
@@ -65,7 +69,7 @@ def augment(
     density, masks = density * inside, {n: (m > 0.5) & inside for n, m in zip(names, drawn, strict=True)}
     coverage = covered(sample.masks, grid, inside, size, cells)
     shape = density.shape[1:]
-    drawing = draw_implants(shape, rng) if rng.random() < 0.3 else Drawing(np.zeros(shape, np.float32), {})
+    drawing = draw_implants(shape, rng) if rng.random() < 0.2 else Drawing(np.zeros(shape, np.float32), {})
     take = expose if len(density) == 2 else expose_again
     pixels = take(*density, drawing.metal, rng)
     pixels = develop(pixels, behind_patient(density.sum(0)), rng)
@@ -81,24 +85,26 @@ def deformation(size: int, rng: np.random.Generator) -> np.ndarray:
 
     Turned, scaled, shifted, stretched and bent; the longest side is ``size``, the aspect ratio random.
     """
-    import torch
-    from torch.nn import functional as F
-
     height = width = size
     if rng.random() < 0.6:
         short = int(size * rng.uniform(0.62, 1.0))
         height, width = (short, size) if rng.random() < 0.7 else (size, short)
-    angle, scale = np.deg2rad(rng.normal(0, 5)), np.exp(rng.normal(0, 0.13, 2) + rng.normal(-0.02, 0.12))
+    angle, scale = np.deg2rad(rng.normal(0, 7)), np.exp(rng.normal(0, 0.13, 2) + rng.normal(-0.02, 0.16))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ np.diag(scale)
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    grid = np.stack([(x + 0.5) / width * 2 - 1, (y + 0.5) / height * 2 - 1], -1) * [
-        width / size,
-        height / size,
-    ]
-    grid = grid @ turn.T.astype(np.float32) + rng.normal(0, 0.06, 2)
-    bend = torch.from_numpy(rng.normal(0, 0.022, (1, 2, 5, 5)).astype(np.float32))
-    bend = F.interpolate(bend, (height, width), mode="bicubic", align_corners=True)[0].permute(1, 2, 0)
-    return (grid + bend.numpy()).astype(np.float32)
+    shift = rng.normal(0, 0.08, 2)
+    x, y = (((np.arange(side) + 0.5) / side * 2 - 1) * side / size for side in (width, height))
+    grid = np.empty((height, width, 2), np.float32)
+    for axis in (0, 1):
+        line = (turn[axis, 0] * x + shift[axis]).astype(np.float32)
+        column = (turn[axis, 1] * y).astype(np.float32)
+        grid[..., axis] = waves((height, width), 0.03, rng) + line + column[:, None]
+    return grid
+
+
+def waves(shape: tuple[int, int], deviation: float, rng: np.random.Generator) -> np.ndarray:
+    """A smooth random field (h, w), float32: 5 x 5 normal numbers of this standard deviation, enlarged."""
+    down, across = (bicubic_matrix(5, side).numpy() for side in shape)
+    return down.T @ rng.normal(0, deviation, (5, 5)).astype(np.float32) @ across
 
 
 def resample(stack: np.ndarray, grid: np.ndarray) -> np.ndarray:
@@ -127,14 +133,36 @@ def covered(
     )
     points = np.zeros((len(stack), 2 * cells, 2 * cells), np.float32)
     points[:, : len(rows), : len(columns)] = stack[:, y, x] & inside[np.ix_(rows, columns)]
-    mean = points.reshape(len(stack), cells, 2, cells, 2).mean((2, 4))
+    pairs = points[:, ::2] + points[:, 1::2]
+    mean = 0.25 * (pairs[..., ::2] + pairs[..., 1::2])
     return dict(zip(masks, mean, strict=True))
+
+
+def broad(picture: np.ndarray, sigma: float) -> np.ndarray:
+    """A Gaussian of ``sigma`` (4 pixels or more) over ``picture`` (h, w), in a sixteenth of its pixels."""
+    import torch
+    from torch.nn import functional as F
+
+    planes = torch.from_numpy(picture)[None, None]
+    small = F.avg_pool2d(planes, 4, ceil_mode=True, count_include_pad=False)[0, 0]
+    return enlarged(gaussian_filter(small.numpy(), sigma / 4, truncate=2), picture.shape)
+
+
+def enlarged(small: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A fourfold enlargement, linear, of a picture with a quarter of the sides of ``shape``."""
+    import torch
+    from torch.nn import functional as F
+
+    large = F.interpolate(torch.from_numpy(small)[None, None], scale_factor=4, mode="bilinear")
+    return large[0, 0, : shape[0], : shape[1]].numpy()
 
 
 def expose(soft: np.ndarray, bone: np.ndarray, metal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Area densities in g/cm2 -> attenuation picture, bone bright, any range: beam, haze, noise, logarithm."""
-    soft = soft * rng.uniform(0.65, 1.35) + patches(soft.shape, rng) * (soft > 1)
-    bone = bone * rng.uniform(0.7, 1.6)
+    soft = soft * rng.uniform(0.6, 1.5) + patches(soft.shape, rng) * (soft > 1)
+    # Bone of another thickness of cortex, and denser in one place than in another.
+    bone = np.maximum(bone, 0) ** float(np.exp(rng.normal(0, 0.2))) * rng.uniform(0.45, 1.6)
+    bone = bone * np.exp(waves(bone.shape, 0.2, rng))
     intensity = np.zeros(soft.shape, np.float32)
     for energy in rng.choice(list(BEAMS), 2, p=list(BEAMS.values())):
         per_soft, per_bone, per_metal = ATTENUATION[int(energy)]
@@ -142,16 +170,16 @@ def expose(soft: np.ndarray, bone: np.ndarray, metal: np.ndarray, rng: np.random
     # Automatic exposure: 1 is what arrives behind the patient. Scatter, noise and the floor of the detector are in
     # proportion to that, and it saturates somewhere above.
     patient = behind_patient(soft + bone)
-    level = np.median(intensity[patient]) if patient.mean() > 0.05 else intensity.max()
+    level = np.median(intensity[patient][::7]) if patient.mean() > 0.05 else intensity.max()
     intensity = intensity / max(float(level), 1e-6)
     if rng.random() < 0.5:
-        scatter = gaussian_filter(np.minimum(intensity, 2), soft.shape[0] / 8, truncate=2)
+        scatter = broad(np.minimum(intensity, 2), soft.shape[0] / 8)
         intensity = intensity + rng.uniform(0.05, 0.8) * scatter
     intensity = np.minimum(intensity, 10 ** rng.uniform(0.6, 1.8))
-    photons = 10 ** rng.uniform(1.8, 4.3)
-    noise = rng.standard_normal(soft.shape).astype(np.float32)
+    photons = 10 ** rng.uniform(2.1, 4.4)
+    noise = rng.standard_normal(soft.shape, np.float32)
     if rng.random() < 0.5:
-        noise = 2 * gaussian_filter(noise, 0.8)
+        noise = 2 * gaussian_filter(noise, 0.8, truncate=2.5)
     intensity = np.maximum(intensity + noise * np.sqrt(intensity / photons), 0)
     return -np.log(intensity + 10 ** rng.uniform(-3, -0.8))
 
@@ -167,7 +195,7 @@ def expose_again(attenuation: np.ndarray, metal: np.ndarray, rng: np.random.Gene
     attenuation = attenuation + per_soft * patches(attenuation.shape, rng) * patient + per_metal * metal
     if rng.random() < 0.5 and patient.any():
         grain = np.exp(np.clip(attenuation - np.median(attenuation[patient]), -4, 3) / 2)
-        grain = grain * rng.standard_normal(attenuation.shape).astype(np.float32)
+        grain = grain * rng.standard_normal(attenuation.shape, np.float32)
         attenuation = attenuation + 10 ** rng.uniform(-2.5, -1.3) * grain
     return attenuation
 
@@ -178,19 +206,20 @@ def behind_patient(thickness: np.ndarray) -> np.ndarray:
 
 
 def patches(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Soft clouds of extra or missing tissue (opacities, gas, folds), g/cm2."""
-    cloud = np.zeros(shape, np.float32)
-    y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
+    """Clouds of extra or missing tissue, soft (opacities, folds) or with an edge (gas, masses), g/cm2."""
+    height, width = (-(-side // 4) for side in shape)
+    cloud = np.zeros((height, width), np.float32)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     for _ in range(rng.integers(0, 5)):
-        cy, cx = rng.uniform(0, shape[0]), rng.uniform(0, shape[1])
-        a, b = rng.uniform(0.03, 0.2, 2) * shape[0]
+        cy, cx = rng.uniform(0, height), rng.uniform(0, width)
+        a, b = rng.uniform(0.03, 0.2, 2) * height
         turn = rng.uniform(0, np.pi)
-        u, v = (
-            (x - cx) * np.cos(turn) + (y - cy) * np.sin(turn),
-            (y - cy) * np.cos(turn) - (x - cx) * np.sin(turn),
-        )
-        cloud += rng.normal(0, 2.0) * np.exp(-0.5 * ((u / a) ** 2 + (v / b) ** 2))
-    return cloud
+        cos, sin = math.cos(turn), math.sin(turn)
+        far = (((x - cx) * cos + (y - cy) * sin) / a) ** 2 + (((y - cy) * cos - (x - cx) * sin) / b) ** 2
+        soft = rng.random() < 0.5
+        form = np.exp(-0.5 * far) if soft else 1 / (1 + np.exp(np.minimum(9 * (far - 1), 60)))
+        cloud += rng.normal(0, 2.0) * form
+    return enlarged(cloud, shape)
 
 
 def develop(pixels: np.ndarray, patient: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -200,14 +229,14 @@ def develop(pixels: np.ndarray, patient: np.ndarray, rng: np.random.Generator) -
         shown = pixels[patient][::7]
     low, high = np.percentile(shown, [rng.uniform(0, 10), rng.uniform(95, 100)])
     pixels = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
-    pixels = pixels ** np.exp(rng.normal(0, 0.35))
+    pixels = pixels ** float(np.exp(rng.normal(0, 0.35)))
     if rng.random() < 0.55:
-        around = gaussian_filter(pixels, pixels.shape[0] * rng.uniform(0.03, 0.12), truncate=2)
+        around = broad(pixels, pixels.shape[0] * rng.uniform(0.03, 0.12))
         deviation = pixels - around
         pixels = around * rng.uniform(0.2, 0.9) + deviation * rng.uniform(1.0, 2.5)
         pixels = (pixels - pixels.min()) / max(float(np.ptp(pixels)), 1e-6)
     if rng.random() < 0.5:
-        soft = gaussian_filter(pixels, rng.uniform(0.4, 1.4))
+        soft = gaussian_filter(pixels, rng.uniform(0.4, 1.4), truncate=2.5)
         pixels = (
             soft if rng.random() < 0.5 else np.clip(pixels + rng.uniform(0.3, 1.5) * (pixels - soft), 0, 1)
         )
@@ -215,7 +244,7 @@ def develop(pixels: np.ndarray, patient: np.ndarray, rng: np.random.Generator) -
         pixels = pixels + rng.normal(0, 0.12) * np.linspace(-1, 1, pixels.shape[1], dtype=np.float32)
     if rng.random() < 0.06:
         pixels = 1 - pixels
-    return np.round(np.clip(pixels, 0, 1) * 255) / 255
+    return (np.round(np.clip(pixels, 0, 1) * 255) / 255).astype(np.float32)
 
 
 def shutter(pixels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from .augment import augment
 from .prompts import Prompts
 from .set_prompts import SetPrompts
 
-SHOWN = {"chest frontal": 3.0, "radiograph": 60.0}
+SHOWN = {"chest frontal": 2.0, "radiograph": 180.0}
 """How much oftener a view is shown than its frequency says: a frontal chest, since it is the commonest in any
 hospital, and real radiographs, since there are few."""
 
@@ -43,7 +43,8 @@ class Batch:
 
 class BatchStream(Dataset):
     """Item ``n`` is the batch of step ``n``: of the first ``places`` steps ``place_images`` without prompts, then
-    ``images`` with ``prompts`` each. Views are shown by the square root of how many there are of them."""
+    ``images`` with ``prompts`` each. Views are shown by the square root of how many there are of them, images by the
+    square root of how many structures they show."""
 
     def __init__(
         self, reader: ShardReader | SetReader, config: FluoroSAMConfig, images: int, prompts: int, seed: int,
@@ -56,7 +57,8 @@ class BatchStream(Dataset):
         self.known = self.source.known(reader)
         views = [reader.entry(n)["view"] for n in range(len(reader))]
         count = Counter(views)
-        weight = np.array([SHOWN.get(view, 1.0) / count[view] ** 0.5 for view in views])
+        shows = np.array([len(reader.entry(n)["masks"]) for n in range(len(reader))])
+        weight = np.array([SHOWN.get(view, 1.0) / count[view] ** 0.5 for view in views]) * shows**0.5
         self.edges = np.cumsum(weight / weight.sum())
 
     def __len__(self) -> int:
@@ -105,10 +107,16 @@ class BatchStream(Dataset):
     def _coverage(self, coverage: dict[str, np.ndarray]) -> Tensor:
         cells = self.config.embedding_size
         covered = np.zeros((len(self.names), cells, cells), np.float16)
+        number = {part: number for number, part in enumerate(coverage)}
+        rows, starts, order = [], [], []
         for row, name in enumerate(self.names):
-            parts = [coverage[part] for part in self.source.askable.get(name, ()) if part in coverage]
+            parts = [number[part] for part in self.source.askable.get(name, ()) if part in number]
             if parts:
-                covered[row] = parts[0] if len(parts) == 1 else np.max(parts, axis=0)
+                rows.append(row)
+                starts.append(len(order))
+                order += parts
+        if rows:
+            covered[rows] = np.maximum.reduceat(np.stack(list(coverage.values()))[order], starts, axis=0)
         return torch.from_numpy(covered)
 
 

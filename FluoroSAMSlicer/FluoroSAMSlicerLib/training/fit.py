@@ -43,7 +43,7 @@ class Recipe:
     decay: float = 0.9
     places: int = 0
     place_images: int = 24
-    place_rate: float = 1e-3
+    place_rate: float = 3e-3
     weight_decay: float = 0.02
     average: float = 0.998
     corrections: float = 1.35
@@ -258,8 +258,10 @@ class Trainer:
         if points is not None:
             known[0][~by_text], known[1][~by_text] = points, labels
         with_text = rng.random() > 0.15
+        # Corrections of what is not there teach nothing, else "only negative clicks" comes to mean just that.
+        there = targets.flatten(1).any(1)
         for number in range(int(self.recipe.corrections + rng.random())):
-            count = int(rng.integers(1, 4))
+            count = int(rng.integers(1, 3 if number == 0 else 4))
             new = clicks_from_error(logits, targets, count, self.generator)
             known = torch.cat([known[0], new[0]], 1), torch.cat([known[1], new[1]], 1)
             sparse, dense = self.network.encode_prompts(
@@ -269,11 +271,10 @@ class Trainer:
                 masks=as_mask_prompt(logits[:, None]) if rng.random() < 0.7 else None,
             )
             masks, scores = self.network.decode(embedding, sparse, dense)
-            loss, _ = prompt_loss(masks[:, 1:], scores[:, 1:], targets, torch.ones(size))
+            loss, _ = prompt_loss(masks[:, 1:], scores[:, 1:], targets, there.float())
             losses.append(loss)
             logits = _best(masks, scores)
-            present = targets.flatten(1).any(1)
-            figures[f"round{number + 1}"] = float(batch_dice(logits, targets)[present].mean())
+            figures[f"round{number + 1}"] = float(batch_dice(logits, targets)[there].mean())
         total = sum(losses)
         figures["loss"] = float(total.detach())
         return total, figures

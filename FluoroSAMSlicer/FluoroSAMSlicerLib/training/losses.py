@@ -6,11 +6,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+FOCAL = 2.0
+"""Weight of the focal loss beside that of Dice. Segment Anything's 20 asks for probabilities, and where the place of
+a structure is uncertain none reaches one half: nothing is drawn. Dice asks for the most probable overlap."""
+
 
 def mask_losses(logits: Tensor, target: Tensor) -> Tensor:
-    """20 x focal + dice of every candidate: logits (P, M, h, w), target (P, h, w) in {0, 1} -> (P, M).
+    """Focal and Dice loss of every candidate: logits (P, M, h, w), target (P, h, w) in {0, 1} -> (P, M).
 
-    The weights and the focal exponent 2 are those of Segment Anything (Kirillov et al. 2023, appendix A).
+    The focal exponent 2 is that of Segment Anything (Kirillov et al. 2023, appendix A).
     """
     target = target[:, None].to(logits.dtype).expand_as(logits)
     probability = logits.sigmoid()
@@ -19,7 +23,7 @@ def mask_losses(logits: Tensor, target: Tensor) -> Tensor:
     focal = (cross_entropy * miss * miss).mean((-1, -2))
     overlap = (probability * target).sum((-1, -2))
     dice = 1 - (2 * overlap + 1) / (probability.sum((-1, -2)) + target.sum((-1, -2)) + 1)
-    return 20 * focal + dice
+    return FOCAL * focal + dice
 
 
 def true_iou(logits: Tensor, target: Tensor) -> Tensor:
