@@ -7,7 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.ndimage import gaussian_filter
+from torch.nn import functional as F
 
 from ..dataset import Sample
 from ..model.image_encoder import bicubic_matrix
@@ -109,9 +111,6 @@ def waves(shape: tuple[int, int], deviation: float, rng: np.random.Generator) ->
 
 def resample(stack: np.ndarray, grid: np.ndarray) -> np.ndarray:
     """Planes (C, H, W) at the places of ``grid`` (h, w, 2): (C, h, w) float32, linear."""
-    import torch
-    from torch.nn import functional as F
-
     planes = torch.from_numpy(stack.astype(np.float32))[None]
     places = torch.from_numpy(grid)[None]
     return F.grid_sample(planes, places, "bilinear", "border", align_corners=False)[0].numpy()
@@ -140,9 +139,6 @@ def covered(
 
 def broad(picture: np.ndarray, sigma: float) -> np.ndarray:
     """A Gaussian of ``sigma`` (4 pixels or more) over ``picture`` (h, w), in a sixteenth of its pixels."""
-    import torch
-    from torch.nn import functional as F
-
     planes = torch.from_numpy(picture)[None, None]
     small = F.avg_pool2d(planes, 4, ceil_mode=True, count_include_pad=False)[0, 0]
     return enlarged(gaussian_filter(small.numpy(), sigma / 4, truncate=2), picture.shape)
@@ -150,9 +146,6 @@ def broad(picture: np.ndarray, sigma: float) -> np.ndarray:
 
 def enlarged(small: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """A fourfold enlargement, linear, of a picture with a quarter of the sides of ``shape``."""
-    import torch
-    from torch.nn import functional as F
-
     large = F.interpolate(torch.from_numpy(small)[None, None], scale_factor=4, mode="bilinear")
     return large[0, 0, : shape[0], : shape[1]].numpy()
 
@@ -244,7 +237,7 @@ def develop(pixels: np.ndarray, patient: np.ndarray, rng: np.random.Generator) -
         pixels = pixels + rng.normal(0, 0.12) * np.linspace(-1, 1, pixels.shape[1], dtype=np.float32)
     if rng.random() < 0.06:
         pixels = 1 - pixels
-    return (np.round(np.clip(pixels, 0, 1) * 255) / 255).astype(np.float32)
+    return np.round(np.clip(pixels, 0, 1) * 255) / 255
 
 
 def shutter(pixels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
