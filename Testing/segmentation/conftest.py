@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ class Image:
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory):
     torch.manual_seed(0)
-    config = FluoroSAMConfig.compact()
+    config = replace(FluoroSAMConfig.compact(), close_ups=False)
     phrases = ["left lung", "right lung", "lungs", "left femur", "right rib 5", "T12 vertebra"]
     tokenizer = CompactTokenizer(train_tokenizer(phrases, 300), config.text.context)
     network = FluoroSAM(config).eval()

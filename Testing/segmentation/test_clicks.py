@@ -7,7 +7,7 @@ import pytest
 import torch
 from FluoroSAMSlicerLib.model import InputFrame
 from FluoroSAMSlicerLib.segmentation import Candidates, Prompt
-from FluoroSAMSlicerLib.segmentation.clicks import obeying
+from FluoroSAMSlicerLib.segmentation.clicks import OUTLASTING, obeying, outlasting
 
 from .conftest import blob_image
 
@@ -141,3 +141,39 @@ def test_a_click_is_honoured_by_containing_or_leaving_out_its_pixel():
         [True, True, False],
         [False, False, True],
     ]
+
+
+NEGATIVE = Prompt.of("left lung", [(150, 150)], [0])
+
+
+def test_a_negative_click_does_not_empty_a_mask(predictor, embedding, scripted):
+    faint = disc(80, 80, 45) - 60
+    scripted({(True, False): [MIDDLE] * 3, (True, True): [(faint, 0.5)] * 3})
+    before = predictor.predict(embedding, text="left lung")
+    after = predictor.predict(embedding, "left lung", NEGATIVE.points, NEGATIVE.labels, previous=before)
+    assert not after.candidates.mask(after.chosen).any()
+    assert after.mask.sum() == pytest.approx(OUTLASTING * before.mask.sum(), rel=0.05)
+    assert after.mask[80, 80] and not after.mask[150, 150] and after.missed == ()
+
+
+def test_a_mask_that_a_negative_click_makes_smaller_is_left_as_it_is():
+    frame = InputFrame.of(200, 200, 224)
+    before, after = disc(80, 80, 70), disc(60, 60, 25)
+    candidates = Candidates(torch.stack([after, before, after]), (0.1, 0.2, 0.3), frame)
+    assert torch.equal(outlasting(candidates, NEGATIVE, before).low_res, candidates.low_res)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "before"),
+    [
+        (Prompt.of("left lung", [(150, 150), (80, 80)], [0, 1]), disc(80, 80, 70)),
+        (Prompt.of("left lung"), disc(80, 80, 70)),
+        (NEGATIVE, None),
+        (NEGATIVE, disc(80, 80, -5)),
+    ],
+)
+def test_only_what_negative_clicks_alone_removed_outlasts_them(prompt, before):
+    candidates = Candidates(
+        torch.stack([disc(80, 80, -5)] * 3), (0.1, 0.2, 0.3), InputFrame.of(200, 200, 224)
+    )
+    assert torch.equal(outlasting(candidates, prompt, before).low_res, candidates.low_res)

@@ -73,7 +73,8 @@ class FluoroSAMConfig:
     embedding, ``width`` C its channels. Low-resolution logits are 8E wide, mask prompts 4E.
     ``resize_antialias`` selects how preprocessing brings an image to the input size: True shrinks it with
     antialiasing and then windows the intensities, False (the published weights) windows at the image's own
-    resolution and then samples without antialiasing.
+    resolution and then samples without antialiasing. ``close_ups`` says whether the model, having found a
+    structure, is shown its surroundings enlarged as well.
 
     Raises :class:`ModelError` when the sizes do not fit each other.
     """
@@ -84,6 +85,7 @@ class FluoroSAMConfig:
     width: int = 256
     mask_channels: int = 16
     resize_antialias: bool = False
+    close_ups: bool = False
     swin: SwinSettings = field(default_factory=SwinSettings)
     neck: NeckSettings = field(default_factory=NeckSettings)
     text: TextSettings = field(default_factory=TextSettings)
@@ -121,6 +123,7 @@ class FluoroSAMConfig:
             embedding_size=16,
             width=96,
             resize_antialias=True,
+            close_ups=True,
             swin=SwinSettings(
                 embed_dim=48, depths=(1, 2, 2, 1), heads=(2, 4, 8, 16), window=4, patch=8,
                 absolute_positions=True,
@@ -182,15 +185,18 @@ class FluoroSAMConfig:
 
 
 _PARTS = {"swin": SwinSettings, "neck": NeckSettings, "text": TextSettings, "decoder": DecoderSettings}
+_LATER = {"close_ups"}
+"""Fields that model folders of earlier versions lack; they have the default then."""
+
 _KINDS = {"int": int, "float": (int, float), "bool": bool, "str": str}
 
 
 def _build(cls: type, values: Any, where: str) -> Any:
-    """A settings dataclass from parsed JSON; every field must be there, of its type, and no other."""
+    """A settings dataclass from parsed JSON; every field but `_LATER` must be there, of its type, and no other."""
     if not isinstance(values, dict):
         raise ModelError(f"the model {where} is not a JSON object")
     fields = {f.name: f for f in dataclasses.fields(cls)}
-    absent, unknown = fields.keys() - values.keys(), values.keys() - fields.keys()
+    absent, unknown = fields.keys() - values.keys() - _LATER, values.keys() - fields.keys()
     if absent or unknown:
         parts = [
             f"{label} {', '.join(sorted(names))}"

@@ -18,7 +18,7 @@ class ImageEmbedding:
 
     ``key`` is the SHA-256 of the image's size and pixels, ``frame`` says where the image lies in the
     network's input, ``features`` (1, C, E, E) float32 are the network's. ``model`` and ``model_version``
-    name the weights.
+    name the weights. ``pixels`` (H, W) are there for a model that looks closer, else None.
     """
 
     key: str
@@ -26,6 +26,7 @@ class ImageEmbedding:
     features: Tensor
     model: str
     model_version: str
+    pixels: np.ndarray | None = None
 
     @property
     def size(self) -> tuple[int, int]:

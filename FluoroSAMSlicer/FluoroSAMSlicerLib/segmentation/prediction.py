@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,6 +14,9 @@ from torch.nn import functional as F
 from ..anatomy import Structure
 from ..model import InputFrame
 from .prompt import Prompt
+
+if TYPE_CHECKING:
+    from .close_up import CloseUp
 
 THRESHOLD = 0.0
 """A pixel belongs to the mask where its logit exceeds this, for every model: probability one half.
@@ -75,7 +79,7 @@ class Prediction:
     mask does not satisfy, since others contradict them. ``image`` is the key of the embedding; ``model`` and
     ``model_version`` name the weights. ``notes`` are for the user: that the GPU was too small, for example.
     ``candidates`` are the model's own; ``corrected`` is what became of them where they contradict clicks, and what
-    mask and logits come from.
+    mask and logits come from. ``close_ups`` are closer looks at the candidate ``seen_closer``, where they count too.
     """
 
     prompt: Prompt
@@ -88,6 +92,8 @@ class Prediction:
     model_version: str
     notes: tuple[str, ...] = ()
     corrected: Candidates | None = None
+    close_ups: tuple[CloseUp, ...] = ()
+    seen_closer: int = 0
 
     @property
     def text(self) -> str | None:
@@ -96,24 +102,49 @@ class Prediction:
 
     @property
     def score(self) -> float:
-        """The IoU that the model predicts for this mask: about 0 to 1, but not bounded."""
-        return self.candidates.scores[self.chosen]
+        """The IoU that the model predicts for this mask, the mean of all looks: about 0 to 1, but not bounded."""
+        looks = [self.candidates.scores[self.chosen], *(look.score for look in self._looks)]
+        return sum(looks) / len(looks)
 
     @cached_property
     def mask(self) -> np.ndarray:
         """Bool (H, W) in the image's own pixels."""
-        return self._final.mask(self.chosen)
+        return self.logits > THRESHOLD
 
     @property
     def logits(self) -> np.ndarray:
         """Float32 (H, W) in the image's own pixels, restored at each call: four bytes a pixel."""
-        return self._final.logits(self.chosen)
+        return _blended(self._final.logits(self.chosen), self._looks)
 
     @property
     def low_res(self) -> Tensor:
-        """The low-resolution logits (h, h) of this mask, which the next round reads."""
+        """The low-resolution logits (h, h) of the whole image, which the next round reads."""
         return self._final.low_res[self.chosen]
+
+    def contradicted(self) -> tuple[int, ...]:
+        """The indices of the prompt's clicks that the mask does not satisfy."""
+        points = self.prompt.points
+        if not points:
+            return ()
+        looks = [self._final.at(points)[self.chosen], *(look.at(points) for look in self._looks)]
+        wrong = (torch.stack(looks).nanmean(0) > THRESHOLD) != torch.tensor(self.prompt.labels).bool()
+        return tuple(wrong.nonzero().flatten().tolist())
 
     @property
     def _final(self) -> Candidates:
         return self.corrected or self.candidates
+
+    @property
+    def _looks(self) -> tuple[CloseUp, ...]:
+        return self.close_ups if self.chosen == self.seen_closer else ()
+
+
+def _blended(logits: np.ndarray, close_ups: tuple[CloseUp, ...]) -> np.ndarray:
+    """The mean of ``logits`` (H, W) of the whole image and of those close-ups that show a pixel, in place."""
+    looks = np.ones(logits.shape, np.uint8)
+    for close_up in close_ups:
+        part, count = close_up.window.cut(logits), close_up.window.cut(looks)
+        part += close_up.answer.logits(0)
+        count += 1
+    logits /= looks
+    return logits

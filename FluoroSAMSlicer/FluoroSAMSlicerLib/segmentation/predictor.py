@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
@@ -15,7 +16,8 @@ from torch import Tensor
 
 from ..model import FluoroSAM, Provenance, as_mask_prompt, load_model, pixel_values
 from ..model.storage import WEIGHTS, Tokens, locate_model, read_description
-from .clicks import obeying
+from .clicks import obeying, outlasting
+from .close_up import LOOKS, CloseUp, Window, window_of
 from .device import choose_device, half_type, memory_is_full, sensible_threads, thread_count
 from .embedding import EmbeddingCache, ImageEmbedding, image_key
 from .errors import DeviceError, ImageError, PromptError
@@ -24,9 +26,13 @@ from .prediction import Candidates, Prediction
 from .prompt import Prompt, named_structure
 
 if TYPE_CHECKING:
+    from ..anatomy import Structure
     from ..radiograph import Radiograph
 
 Answer = TypeVar("Answer")
+
+CLOSE_UPS = 32
+"""Embeddings kept of parts of images, a few hundred kilobytes each."""
 
 
 class Predictor:
@@ -59,7 +65,7 @@ class Predictor:
         self.threads = threads or sensible_threads()
         self.device = choose_device(device)
         self._half = half
-        self._embeddings = EmbeddingCache(cached_images)
+        self._embeddings, self._close_ups = EmbeddingCache(cached_images), EmbeddingCache(CLOSE_UPS)
         self._codes: dict[str, Tensor] = {}
         self._lock = RLock()
         self._halved: HalfMatrices | None = None
@@ -118,9 +124,7 @@ class Predictor:
             if embedding is None:
                 if not np.isfinite(pixels).all():
                     raise ImageError("the image holds pixels that are not finite numbers (NaN or infinity)")
-                values, frame = pixel_values(pixels, self.network.config)
-                features = self._on_device(lambda: self._encode(values))
-                embedding = ImageEmbedding(key, frame, features, self.provenance.name, self.version)
+                embedding = self._on_device(lambda: self._embedded(key, pixels))
                 self._embeddings.put(embedding)
         return embedding
 
@@ -145,7 +149,8 @@ class Predictor:
         Of the three candidates the best-scoring one that satisfies every click is the answer: positive
         clicks inside the mask, negative ones outside. If none does, it is the candidate that satisfies most
         clicks (among those, the newest click; among those, the best score), corrected around the clicks it
-        contradicts, see :func:`~.clicks.obeying`; ``Prediction.missed`` names those that contradict each other.
+        contradicts, see :mod:`~.clicks`; ``Prediction.missed`` names those that contradict each other. A model
+        that does so by its configuration then looks closer at what it found, see :mod:`~.close_up`.
 
         Raises :class:`PromptError` for prompts that cannot be used, :class:`~..anatomy.AmbiguousName` with
         its candidates, :class:`~..anatomy.UnknownName` with the nearest names, and
@@ -164,21 +169,49 @@ class Predictor:
         phrase = structure.name if structure else prompt.text
         mask = None if previous is None else previous.low_res
         with self._lock:
-            candidates, chosen = self._on_device(lambda: self._decide(embedding, prompt, phrase, mask))
-        corrected = obeying(candidates, prompt)
-        missed = tuple(torch.nonzero(~corrected.honours(prompt)[chosen]).flatten().tolist())
-        return Prediction(
-            prompt,
-            structure,
-            candidates,
-            chosen,
-            missed,
-            embedding.key,
-            embedding.model,
-            self.version,
-            self._full,
-            corrected,
-        )
+            return self._on_device(lambda: self._answer(embedding, prompt, structure, phrase, mask))
+
+    def _answer(
+        self,
+        embedding: ImageEmbedding,
+        prompt: Prompt,
+        structure: Structure | None,
+        phrase: str | None,
+        mask: Tensor | None,
+    ) -> Prediction:
+        candidates, chosen = self._decide(embedding, prompt, phrase, mask)
+        corrected = obeying(outlasting(candidates, prompt, mask), prompt)
+        made_by = embedding.key, embedding.model, self.version, self._full
+        close_ups = self._look_closer(embedding, prompt, phrase, corrected.low_res[chosen])
+        result = Prediction(
+            prompt, structure, candidates, chosen, (), *made_by, corrected, close_ups, chosen
+        )  # fmt: skip
+        return replace(result, missed=result.contradicted())
+
+    def _look_closer(
+        self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, found: Tensor
+    ) -> tuple[CloseUp, ...]:
+        looks = []
+        for look in LOOKS if self.network.config.close_ups else ():
+            window = window_of(look, found, prompt, embedding.frame)
+            if window is None or (inside := window.prompt(prompt)).is_empty:
+                continue
+            near = self._close_up(embedding, window)
+            given = None if look.free and len(prompt.points) > 1 else found
+            mask = None if given is None else window.mask_prompt(given, embedding.frame, near.frame)
+            candidates, best = self._decide(near, inside, phrase, mask)
+            one = slice(best, best + 1)
+            low_res = obeying(candidates, inside).low_res[one]
+            looks.append(CloseUp(window, Candidates(low_res, candidates.scores[one], near.frame)))
+        return tuple(looks)
+
+    def _close_up(self, embedding: ImageEmbedding, window: Window) -> ImageEmbedding:
+        key = f"{embedding.key} {window}"
+        near = self._close_ups.get(key)
+        if near is None:
+            near = self._embedded(key, window.cut(embedding.pixels))
+            self._close_ups.put(near)
+        return near
 
     def _decide(
         self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, mask: Tensor | None
@@ -192,6 +225,11 @@ class Predictor:
             return int(kept.sum()), bool(kept[-1:].all()), candidates.scores[index]
 
         return candidates, max(range(len(honoured)), key=rank)
+
+    def _embedded(self, key: str, pixels: np.ndarray) -> ImageEmbedding:
+        values, frame = pixel_values(pixels, self.network.config)
+        kept = pixels if self.network.config.close_ups else None
+        return ImageEmbedding(key, frame, self._encode(values), self.provenance.name, self.version, kept)
 
     def _encode(self, values: Tensor) -> Tensor:
         with self._in_half(), self._matrices():
