@@ -158,7 +158,7 @@ def test_a_negative_click_does_not_empty_a_mask(predictor, embedding, scripted):
 
 def test_a_mask_that_a_negative_click_makes_smaller_is_left_as_it_is():
     frame = InputFrame.of(200, 200, 224)
-    before, after = disc(80, 80, 70), disc(60, 60, 25)
+    before, after = disc(80, 80, 70), disc(60, 60, 45)
     candidates = Candidates(torch.stack([after, before, after]), (0.1, 0.2, 0.3), frame)
     assert torch.equal(outlasting(candidates, NEGATIVE, before).low_res, candidates.low_res)
 

@@ -24,25 +24,22 @@ PASSES = 3
 """The second and third make up for what softness, and interpolation between pixels, left of a large correction."""
 
 OUTLASTING = 0.3
-"""Share of a mask that negative clicks alone leave, at least, where the model leaves nearly nothing."""
-
-NOTHING = 0.1
-"""Share of the mask before below which nearly nothing is left of it."""
+"""Share of a mask that negative clicks alone leave, at least. Of 0.15 to 0.7, tried on DRRs, 0.3 gave the best masks
+after such a click without harm to later ones."""
 
 
 def outlasting(candidates: Candidates, prompt: Prompt, before: Tensor | None) -> Candidates:
-    """The candidates, lowered in threshold where a correction by negative clicks alone leaves nearly nothing.
+    """The candidates, lowered in threshold where negative clicks alone would leave less than `OUTLASTING`.
 
     Such clicks say where a structure is not, yet a model may read them as "it is not there". What it still holds
-    most probable is kept then, up to `OUTLASTING` of the mask ``before`` (h, h); other candidates are not changed.
+    most probable is kept then, up to that share of the mask ``before`` (h, h).
     """
     if before is None or not prompt.points or any(prompt.labels):
         return candidates
-    area = int((before > THRESHOLD).sum())
+    least = int(OUTLASTING * (before > THRESHOLD).sum())
     flat = candidates.low_res.flatten(1)
-    lacking = (flat > THRESHOLD).sum(1) < NOTHING * area
-    least = flat.sort(1, descending=True).values[:, int(OUTLASTING * area)]
-    lift = torch.where(lacking, THRESHOLD - least, 0.0)
+    lowered = flat.sort(1, descending=True).values[:, least]
+    lift = torch.where((flat > THRESHOLD).sum(1) < least, THRESHOLD - lowered, 0.0)
     return replace(candidates, low_res=candidates.low_res + lift[:, None, None])
 
 

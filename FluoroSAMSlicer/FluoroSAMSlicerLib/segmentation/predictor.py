@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -124,7 +124,7 @@ class Predictor:
             if embedding is None:
                 if not np.isfinite(pixels).all():
                     raise ImageError("the image holds pixels that are not finite numbers (NaN or infinity)")
-                embedding = self._on_device(lambda: self._embedded(key, pixels))
+                (embedding,) = self._on_device(lambda: self._embedded([(key, pixels)]))
                 self._embeddings.put(embedding)
         return embedding
 
@@ -191,26 +191,30 @@ class Predictor:
     def _look_closer(
         self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, found: Tensor
     ) -> tuple[CloseUp, ...]:
-        looks = []
-        for look in LOOKS if self.network.config.close_ups else ():
-            window = window_of(look, found, prompt, embedding.frame)
-            if window is None or (inside := window.prompt(prompt)).is_empty:
-                continue
-            near = self._close_up(embedding, window)
+        looks = LOOKS if self.network.config.close_ups else ()
+        windows = [(look, window_of(look, found, prompt, embedding.frame)) for look in looks]
+        shown = [(look, window, window.prompt(prompt)) for look, window in windows if window]
+        shown = [entry for entry in shown if not entry[-1].is_empty]
+        near = self._near(embedding, {window for _, window, _ in shown})
+        close_ups = []
+        for look, window, inside in shown:
+            frame = near[window].frame
             given = None if look.free and len(prompt.points) > 1 else found
-            mask = None if given is None else window.mask_prompt(given, embedding.frame, near.frame)
-            candidates, best = self._decide(near, inside, phrase, mask)
-            one = slice(best, best + 1)
-            low_res = obeying(candidates, inside).low_res[one]
-            looks.append(CloseUp(window, Candidates(low_res, candidates.scores[one], near.frame)))
-        return tuple(looks)
+            mask = None if given is None else window.mask_prompt(given, embedding.frame, frame)
+            candidates, best = self._decide(near[window], inside, phrase, mask)
+            low_res = obeying(candidates, inside).low_res[best, None]
+            close_ups.append(CloseUp(window, Candidates(low_res, (candidates.scores[best],), frame)))
+        return tuple(close_ups)
 
-    def _close_up(self, embedding: ImageEmbedding, window: Window) -> ImageEmbedding:
-        key = f"{embedding.key} {window}"
-        near = self._close_ups.get(key)
-        if near is None:
-            near = self._embedded(key, window.cut(embedding.pixels))
-            self._close_ups.put(near)
+    def _near(self, embedding: ImageEmbedding, windows: Collection[Window]) -> dict[Window, ImageEmbedding]:
+        """The embeddings of parts of an image; those not known yet are made together, in half the time."""
+        keys = {window: f"{embedding.key} {window}" for window in windows}
+        near = {window: self._close_ups.get(key) for window, key in keys.items()}
+        fresh = [window for window, known in near.items() if known is None]
+        made = self._embedded([(keys[window], window.cut(embedding.pixels)) for window in fresh])
+        for window, one in zip(fresh, made, strict=True):
+            near[window] = one
+            self._close_ups.put(one)
         return near
 
     def _decide(
@@ -226,10 +230,20 @@ class Predictor:
 
         return candidates, max(range(len(honoured)), key=rank)
 
-    def _embedded(self, key: str, pixels: np.ndarray) -> ImageEmbedding:
-        values, frame = pixel_values(pixels, self.network.config)
-        kept = pixels if self.network.config.close_ups else None
-        return ImageEmbedding(key, frame, self._encode(values), self.provenance.name, self.version, kept)
+    def _embedded(self, images: Sequence[tuple[str, np.ndarray]]) -> list[ImageEmbedding]:
+        """Of images by key, in one go."""
+        if not images:
+            return []
+        values, frames = zip(
+            *(pixel_values(pixels, self.network.config) for _, pixels in images), strict=True
+        )
+        features = self._encode(torch.cat(values)).split(1)
+        made_by = self.provenance.name, self.version
+        keep = self.network.config.close_ups
+        return [
+            ImageEmbedding(key, frame, feature, *made_by, pixels if keep else None)
+            for (key, pixels), frame, feature in zip(images, frames, features, strict=True)
+        ]
 
     def _encode(self, values: Tensor) -> Tensor:
         with self._in_half(), self._matrices():
