@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -22,6 +24,7 @@ from FluoroSAMSlicerLib.model import Provenance, load_model
 from FluoroSAMSlicerLib.radiograph import Radiograph
 from FluoroSAMSlicerLib.segmentation import Predictor
 from FluoroSAMSlicerLib.training.augment import augment
+from FluoroSAMSlicerLib.training.evaluation import evaluate
 from FluoroSAMSlicerLib.training.export import export
 from FluoroSAMSlicerLib.training.fine_tune import MOVED, between, fine_tuning
 from FluoroSAMSlicerLib.training.fit import Trainer
@@ -86,6 +89,40 @@ def test_images_for_validation_are_never_trained_on(tmp_path):
     folder = boxes_set(tmp_path / "two", *two, validation=0.5)
     trained = {SetReader(folder).entry(n)["body"] for n in range(len(SetReader(folder)))}
     assert trained == {image.ct for image in read_set(folder) if image.split == "train"} and len(trained) == 1
+
+
+class Oracle:
+    """Draws the true masks of a set's images, which it tells apart by their pixels."""
+
+    name = "oracle"
+
+    def __init__(self, images):
+        self.images = {image.display.tobytes(): image for image in images}
+        self.asked = []
+
+    def encode(self, radiograph):
+        return self.images[np.round(radiograph.pixels * 255).astype(np.uint8).tobytes()]
+
+    def predict(self, image, text, points, labels, previous):
+        self.asked.append((image.number, text))
+        return SimpleNamespace(mask=image.mask(text), score=1.0)
+
+
+def test_a_set_is_evaluated_on_its_images_for_validation_by_the_names_it_has(tmp_path):
+    two = [boxes({"left femur": (1,), "my wild growth": (2,)}, name) for name in ("ada", "bob")]
+    folder = boxes_set(tmp_path / "two", *two, validation=0.5)
+    images = read_set(folder)
+    oracle = Oracle(images)
+    result = evaluate(folder, oracle, clicks=[0])
+    kept = [image.number for image in images if image.split == "val"]
+    assert oracle.asked == [(number, "left femur") for number in kept] and 0 < len(kept) < len(images)
+    assert result.mean(0) == 1 and {row.image for row in result.rows} == {str(number) for number in kept}
+
+
+def test_a_set_without_images_for_validation_is_evaluated_as_a_whole(knee):
+    oracle = Oracle(read_set(knee))
+    assert evaluate(knee, oracle, clicks=[0]).mean(0) == 1
+    assert {number for number, _ in oracle.asked} == {image.number for image in read_set(knee)}
 
 
 def test_names_that_nobody_can_ask_for_are_left_out(tmp_path):

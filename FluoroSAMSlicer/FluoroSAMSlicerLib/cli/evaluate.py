@@ -30,17 +30,18 @@ class ClickCounts(click.ParamType):
 
 
 @click.command(short_help="Dice of a model on images with masks.")
-@click.argument("manifest", type=click.Path(path_type=Path))
+@click.argument("images", type=click.Path(path_type=Path))
 @click.option("--clicks", type=ClickCounts(), default="0,1,3,5,8", show_default=True, metavar="N,N,...")
 @click.option("--model", metavar="NAME|PATH", default="compact", show_default=True)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option(
     "--output", metavar="DIR", type=click.Path(path_type=Path), help="Also write JSON and CSV here."
 )
-def evaluate(manifest: Path, clicks: tuple[int, ...], model: str, device: str, output: Path | None) -> None:
-    """Dice of a model on the images of MANIFEST, after text alone and after simulated clicks.
+def evaluate(images: Path, clicks: tuple[int, ...], model: str, device: str, output: Path | None) -> None:
+    """Dice of a model on IMAGES, after text alone and after simulated clicks.
 
-    MANIFEST is JSON Lines, paths relative to it:
+    IMAGES is a set that `fluorosam synthesize` or the Synthesize tab wrote, of which the images for validation are
+    used, or a manifest, JSON Lines, paths relative to it:
     {"image": "a.png", "structures": [{"text": "left lung", "mask": "a_left_lung.png"}]}
     """
     from tqdm import tqdm
@@ -56,7 +57,7 @@ def evaluate(manifest: Path, clicks: tuple[int, ...], model: str, device: str, o
                 bar.total = total
                 bar.update(done - bar.n)
 
-            result = evaluation.evaluate(manifest, predictor, clicks, progress)
+            result = evaluation.evaluate(images, predictor, clicks, progress)
         click.echo(result.table())
         if folder is None:
             return

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..dataset import DatasetError
-from ..radiograph import read_radiograph
+from .cases import Answer, read_cases
 
 
 @dataclass(frozen=True)
@@ -101,48 +99,41 @@ class Evaluation:
 
 
 def evaluate(
-    manifest: Path | str,
+    images: Path | str,
     predictor,
     clicks: Sequence[int] = (0, 1, 3, 5, 8),
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Dice of every structure of a manifest after each number of clicks in ``clicks``.
+    """Dice of every structure of a manifest, or of a set, after each number of clicks in ``clicks``.
 
-    The manifest is JSON Lines, ``{"image": "a.png", "structures": [{"text": "left lung", "mask":
-    "a_left_lung.png"}]}``, paths relative to the file, masks non-zero inside; an optional ``ignore`` mask
-    beside ``mask`` is left out of the count. Text comes first; each click is the centre of the largest error
-    region of the mask so far, and the previous result goes back as mask prompt. Raises :class:`DatasetError`
-    for a manifest at fault.
+    ``images`` is a file or folder for :func:`~.cases.read_cases`, whose errors are raised. Text comes first; each
+    click is the centre of the largest error region of the mask so far, and the previous result goes back as
+    mask prompt.
     """
-    manifest = Path(manifest)
-    entries = manifest_entries(manifest)
+    count, cases = read_cases(images)
     rows = []
-    for number, entry in enumerate(entries):
-        radiograph = read_radiograph(manifest.parent / entry["image"])
-        embedding = predictor.encode(radiograph)
-        for structure in entry["structures"]:
-            wanted = read_mask(manifest.parent / structure["mask"], radiograph.pixels.shape)
-            ignored = np.zeros(wanted.shape, bool)
-            if structure.get("ignore"):
-                ignored = read_mask(manifest.parent / structure["ignore"], radiograph.pixels.shape)
-            rows += _rounds(predictor, embedding, entry["image"], structure["text"], wanted, ignored, clicks)
+    for number, case in enumerate(cases):
+        embedding = predictor.encode(case.radiograph)
+        for answer in case.answers:
+            rows += _rounds(predictor, embedding, case.image, answer, clicks)
         if progress:
-            progress(number + 1, len(entries))
+            progress(number + 1, count)
     return Evaluation(str(predictor.name), tuple(rows))
 
 
-def _rounds(predictor, embedding, image, text, wanted, ignored, clicks) -> list[Row]:
+def _rounds(predictor, embedding, image: str, answer: Answer, clicks: Sequence[int]) -> list[Row]:
     rows, points, labels, result = [], [], [], None
-    true = wanted & ~ignored
+    text, considered = answer.text, ~answer.ignored
+    true = answer.mask & considered
     for count in range(max(clicks) + 1):
         before = result
         if count:
-            (point, label) = next_click(result.mask & ~ignored, true)
+            (point, label) = next_click(result.mask & considered, true)
             points.append(point)
             labels.append(label)
         result = predictor.predict(embedding, text=text, points=points, labels=labels, previous=result)
         if count in clicks:
-            drawn = result.mask & ~ignored
+            drawn = result.mask & considered
             both, either = np.count_nonzero(drawn & true), np.count_nonzero(drawn | true)
             total = np.count_nonzero(drawn) + np.count_nonzero(true)
             dice, iou = (2 * both / total, both / either) if total else (1.0, 1.0)
@@ -187,40 +178,3 @@ def next_click(drawn: np.ndarray, wanted: np.ndarray) -> tuple[tuple[int, int], 
     y, x = np.unravel_index(int(np.argmax(depth)), depth.shape)
     y, x = int(y + rows.start), int(x + columns.start)
     return (x, y), int(wanted[y, x])
-
-
-def manifest_entries(manifest: Path) -> list[dict]:
-    try:
-        lines = manifest.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise DatasetError(f"{manifest}: the manifest cannot be read ({error.strerror or error})") from error
-    entries = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-            entry["image"], [(s["text"], s["mask"]) for s in entry["structures"]]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DatasetError(
-                f"{manifest}, line {number}: not an entry with 'image' and 'structures' of 'text' and 'mask'"
-            ) from error
-        entries.append(entry)
-    if not entries:
-        raise DatasetError(f"{manifest}: the manifest is empty")
-    return entries
-
-
-def read_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            mask = np.asarray(picture.convert("L")) > 0
-    except OSError as error:
-        raise DatasetError(f"{path}: the mask cannot be read ({error})") from error
-    if mask.shape != shape:
-        raise DatasetError(
-            f"{path}: the mask is {mask.shape[1]} x {mask.shape[0]} pixels, its image is {shape[1]} x {shape[0]}"
-        )
-    return mask

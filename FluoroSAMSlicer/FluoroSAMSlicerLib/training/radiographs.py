@@ -9,7 +9,7 @@ import numpy as np
 
 from ..dataset import Sample
 from ..radiograph import read_radiograph
-from .evaluation import manifest_entries, read_mask
+from .cases import manifest_entries, read_mask
 
 VIEW = "radiograph"
 
