@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import zlib
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -62,6 +63,9 @@ class SquarePredictor:
         scores = (self.score, self.score - 0.1, self.score - 0.2)
         candidates = Candidates(low_res, scores, embedding.frame)
         return Prediction(prompt, None, candidates, 0, (), embedding.key, "squares", "1")
+
+    def choose(self, embedding, prediction, candidate):
+        return replace(prediction, chosen=candidate)
 
 
 def segment_logic(scene, predictor=None) -> SegmentLogic:

@@ -128,7 +128,21 @@ def test_every_look_is_asked_with_the_prompt_moved_and_all_answers_count(looker,
     assert result.logits[180, 150] == pytest.approx((own[180, 150] + 0.5 + 0.75 + 1.0) / 4, abs=1e-5)
     assert result.logits[399, 399] == own[399, 399]
     assert torch.equal(result.low_res, result.corrected.low_res[1])
-    np.testing.assert_array_equal(replace(result, chosen=2).logits, result.corrected.logits(2))
+
+
+def test_another_candidate_is_looked_at_as_closely(looker):
+    embedding = looker.encode(blob_image(300, 420, seed=6))
+    first = looker.predict(embedding, points=[(126, 168)], labels=[1])
+    for candidate in range(3):
+        other = looker.choose(embedding, first, candidate)
+        low_res = first.corrected.low_res[candidate]
+        windows = [window_of(look, low_res, first.prompt, embedding.frame) for look in LOOKS]
+        assert other.chosen == candidate and torch.equal(other.low_res, low_res)
+        assert [look.window for look in other.close_ups] == [window for window in windows if window]
+        assert other.mask[168, 126] and other.missed == ()
+    same = looker.choose(embedding, other, first.chosen)
+    np.testing.assert_array_equal(same.logits, first.logits)
+    assert same.score == first.score
 
 
 def test_a_part_of_the_image_is_encoded_once(looker, monkeypatch):

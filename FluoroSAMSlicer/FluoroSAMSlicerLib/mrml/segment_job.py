@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -202,7 +202,7 @@ class Engine:
             choice = dict(asked.choices).get(len(prompt.points))
             previous = prediction
             if choice is not None and choice < len(prediction.candidates):
-                previous = replace(prediction, chosen=choice)
+                previous = predictor.choose(embedding, prediction, choice)
         return previous
 
 

@@ -79,7 +79,7 @@ class Prediction:
     mask does not satisfy, since others contradict them. ``image`` is the key of the embedding; ``model`` and
     ``model_version`` name the weights. ``notes`` are for the user: that the GPU was too small, for example.
     ``candidates`` are the model's own; ``corrected`` is what became of them where they contradict clicks, and what
-    mask and logits come from. ``close_ups`` are closer looks at the candidate ``seen_closer``, where they count too.
+    mask and logits come from, together with ``close_ups`` where the model looked closer at the chosen one.
     """
 
     prompt: Prompt
@@ -93,7 +93,6 @@ class Prediction:
     notes: tuple[str, ...] = ()
     corrected: Candidates | None = None
     close_ups: tuple[CloseUp, ...] = ()
-    seen_closer: int = 0
 
     @property
     def text(self) -> str | None:
@@ -103,7 +102,7 @@ class Prediction:
     @property
     def score(self) -> float:
         """The IoU that the model predicts for this mask, the mean of all looks: about 0 to 1, but not bounded."""
-        looks = [self.candidates.scores[self.chosen], *(look.score for look in self._looks)]
+        looks = [self.candidates.scores[self.chosen], *(look.score for look in self.close_ups)]
         return sum(looks) / len(looks)
 
     @cached_property
@@ -114,7 +113,7 @@ class Prediction:
     @property
     def logits(self) -> np.ndarray:
         """Float32 (H, W) in the image's own pixels, restored at each call: four bytes a pixel."""
-        return _blended(self._final.logits(self.chosen), self._looks)
+        return _blended(self._final.logits(self.chosen), self.close_ups)
 
     @property
     def low_res(self) -> Tensor:
@@ -126,17 +125,13 @@ class Prediction:
         points = self.prompt.points
         if not points:
             return ()
-        looks = [self._final.at(points)[self.chosen], *(look.at(points) for look in self._looks)]
+        looks = [self._final.at(points)[self.chosen], *(look.at(points) for look in self.close_ups)]
         wrong = (torch.stack(looks).nanmean(0) > THRESHOLD) != torch.tensor(self.prompt.labels).bool()
         return tuple(wrong.nonzero().flatten().tolist())
 
     @property
     def _final(self) -> Candidates:
         return self.corrected or self.candidates
-
-    @property
-    def _looks(self) -> tuple[CloseUp, ...]:
-        return self.close_ups if self.chosen == self.seen_closer else ()
 
 
 def _blended(logits: np.ndarray, close_ups: tuple[CloseUp, ...]) -> np.ndarray:

@@ -26,7 +26,6 @@ from .prediction import Candidates, Prediction
 from .prompt import Prompt, named_structure
 
 if TYPE_CHECKING:
-    from ..anatomy import Structure
     from ..radiograph import Radiograph
 
 Answer = TypeVar("Answer")
@@ -169,23 +168,21 @@ class Predictor:
         phrase = structure.name if structure else prompt.text
         mask = None if previous is None else previous.low_res
         with self._lock:
-            return self._on_device(lambda: self._answer(embedding, prompt, structure, phrase, mask))
+            candidates, chosen = self._on_device(lambda: self._decide(embedding, prompt, phrase, mask))
+            corrected = obeying(outlasting(candidates, prompt, mask), prompt)
+            made_by = embedding.key, embedding.model, self.version, self._full
+            result = Prediction(prompt, structure, candidates, chosen, (), *made_by, corrected)
+            return self.choose(embedding, result, chosen)
 
-    def _answer(
-        self,
-        embedding: ImageEmbedding,
-        prompt: Prompt,
-        structure: Structure | None,
-        phrase: str | None,
-        mask: Tensor | None,
-    ) -> Prediction:
-        candidates, chosen = self._decide(embedding, prompt, phrase, mask)
-        corrected = obeying(outlasting(candidates, prompt, mask), prompt)
-        made_by = embedding.key, embedding.model, self.version, self._full
-        close_ups = self._look_closer(embedding, prompt, phrase, corrected.low_res[chosen])
-        result = Prediction(
-            prompt, structure, candidates, chosen, (), *made_by, corrected, close_ups, chosen
-        )  # fmt: skip
+    def choose(self, embedding: ImageEmbedding, prediction: Prediction, candidate: int) -> Prediction:
+        """The prediction with ``candidate``, the index of one of its three, as its mask."""
+        phrase = prediction.structure.name if prediction.structure else prediction.prompt.text
+        found = (prediction.corrected or prediction.candidates).low_res[candidate]
+        with self._lock:
+            close_ups = self._on_device(
+                lambda: self._look_closer(embedding, prediction.prompt, phrase, found)
+            )
+        result = replace(prediction, chosen=candidate, close_ups=close_ups)
         return replace(result, missed=result.contradicted())
 
     def _look_closer(
