@@ -72,6 +72,22 @@ def test_the_16_bit_image_holds_line_integrals(rendered, shared_data):
     assert np.abs(stored * scale - expected).max() <= scale
 
 
+def test_masks_are_drawn_as_in_training_sets(rendered, shared_data):
+    from FluoroSAMSlicerLib.dataset import Body
+    from FluoroSAMSlicerLib.dataset.generation import structure_masks
+    from FluoroSAMSlicerLib.drr import CTVolume, LabelVolume, ProjectionGeometry, project
+
+    ct, labels = (shared_data(f"ct/ts_real_abdopelvis_{kind}.nrrd") for kind in ("ct", "labels"))
+    description = json.loads((rendered / "ts_real_abdopelvis_ct_pa.json").read_text(encoding="utf-8"))
+    geometry = ProjectionGeometry(**description["geometry_lps_mm"])
+    shown = project(CTVolume.read(ct), geometry, labels=LabelVolume.read(labels))
+    expected = structure_masks(Body.read(ct, labels), shown.label_values, shown.label_path_mm)
+    written = {entry["text"]: rendered / entry["mask"] for entry in description["masks"]}
+    assert written.keys() == expected.keys() == description["mask_threshold_mm"].keys()
+    for name, mask in expected.items():
+        assert np.array_equal(np.asarray(Image.open(written[name])) > 127, mask), name
+
+
 @pytest.mark.parametrize("view", ["pa", "ap"])
 def test_images_hang_as_radiographs_do(rendered, view):
     def centre(name):

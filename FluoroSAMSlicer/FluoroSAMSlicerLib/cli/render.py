@@ -16,9 +16,6 @@ from .bodies import label_names, names_file
 from .failures import Failure
 from .output import output_folder, staged, write_json, write_png
 
-MASK_FROM_MM = 2.0
-"""A pixel belongs to a structure when its ray runs longer than this through it."""
-
 SIGNS = {"LAO": (1, 0), "RAO": (-1, 0), "CRA": (0, 1), "CAU": (0, -1)}
 NAMED = {"PA": (0.0, 0.0), "AP": (180.0, 0.0), "LLAT": (90.0, 0.0), "RLAT": (-90.0, 0.0)}
 
@@ -157,15 +154,12 @@ def _write_view(stage: Path, name: str, ct: Path, view: ViewAngles, projection, 
     counts = 65535 / most
     write_png(stage / f"{name}_line_integral.png", Image.fromarray(np.round(line * counts).astype(np.uint16)))
     write_png(stage / f"{name}.png", Image.fromarray(_displayed(line)))
-    present = set() if projection.label_values is None else set(projection.label_values.tolist())
-    masks = []
-    for structure, values in structures.items():
-        known = [value for value in values if value in present]
-        mask = projection.mask(*known, threshold_mm=MASK_FROM_MM) if known else np.zeros(0, bool)
-        if mask.any():
-            path = f"{name}_{re.sub(r'[^A-Za-z0-9]+', '_', structure)}.png"
-            write_png(stage / path, Image.fromarray(np.where(mask, 255, 0).astype(np.uint8)))
-            masks.append({"text": structure, "mask": path})
+    masks, thresholds = [], {}
+    for found in _masks(projection, structures):
+        path = f"{name}_{re.sub(r'[^A-Za-z0-9]+', '_', found.structure)}.png"
+        write_png(stage / path, Image.fromarray(np.where(found.mask, 255, 0).astype(np.uint8)))
+        masks.append({"text": found.structure, "mask": path})
+        thresholds[found.structure] = found.threshold_mm
     geometry = {
         field.name: np.asarray(getattr(projection.geometry, field.name)).tolist()
         for field in dataclasses.fields(projection.geometry)
@@ -179,11 +173,20 @@ def _write_view(stage: Path, name: str, ct: Path, view: ViewAngles, projection, 
             "secondary_deg": view.secondary,
             "geometry_lps_mm": geometry,
             "line_integral_per_count": 1 / counts,
-            "mask_threshold_mm": MASK_FROM_MM,
+            "mask_threshold_mm": thresholds,
             "masks": masks,
         },
     )
     return {"image": f"{name}.png", "structures": masks}
+
+
+def _masks(projection, structures):
+    """The masks that training sets have."""
+    from ..dataset.masks import MaskRule
+
+    if projection.label_values is None:
+        return ()
+    return MaskRule().masks(structures, projection.label_values, projection.label_path_mm)
 
 
 def _displayed(line):
