@@ -176,6 +176,13 @@ def test_all_clicks_are_obeyed_by_the_mask_that_is_shown(looker):
     assert looks
 
 
+def test_negative_clicks_alone_are_not_looked_at_closer(looker):
+    embedding = looker.encode(blob_image(300, 420, seed=5))
+    found = looker.predict(embedding, points=[(126, 168)], labels=[1])
+    after = looker.predict(embedding, text="left lung", points=[(126, 150)], labels=[0], previous=found)
+    assert found.close_ups and after.close_ups == () and after.mask.any() and not after.mask[150, 126]
+
+
 def test_a_model_that_does_not_look_closer_keeps_no_pixels(predictor):
     embedding = predictor.encode(blob_image(200, 200))
     assert embedding.pixels is None and predictor.predict(embedding, text="left lung").close_ups == ()

@@ -188,7 +188,9 @@ class Predictor:
     def _look_closer(
         self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, found: Tensor
     ) -> tuple[CloseUp, ...]:
-        looks = LOOKS if self.network.config.close_ups else ()
+        # Negative clicks alone make a model doubt what it found: nearer, still more.
+        doubtful = bool(prompt.points) and not any(prompt.labels)
+        looks = LOOKS if self.network.config.close_ups and not doubtful else ()
         windows = [(look, window_of(look, found, prompt, embedding.frame)) for look in looks]
         shown = [(look, window, window.prompt(prompt)) for look, window in windows if window]
         shown = [entry for entry in shown if not entry[-1].is_empty]
