@@ -17,9 +17,9 @@ from PIL import Image
 PICTURES = 6
 CLICKS = 3
 LUNGS = ("left lung", "right lung")
-ABDOMEN = (0.27, 0.22, 0.61, 0.73)
+ABDOMEN = (0.29, 0.33, 0.63, 0.77)
 """Least mean Dice on the DRRs after 0, 1, 3 and 8 clicks."""
-CALIBRATION = 0.7
+CALIBRATION = 0.77
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ def curves(compact, chests):
 
 
 def test_the_lungs_are_found_by_name(curves):
-    assert curves[0][:, 0].mean() >= 0.86
+    assert curves[0][:, 0].mean() >= 0.92
 
 
 def test_three_clicks_make_the_lungs_good(curves):
     means = curves[0].mean(axis=0)
-    assert means[CLICKS] >= 0.91 and means[CLICKS] > means[0]
+    assert means[CLICKS] >= 0.94 and means[CLICKS] > means[0]
 
 
 def test_every_click_is_met_to_the_pixel(curves):
@@ -142,7 +142,7 @@ def abdomen(compact, shared_data, tmp_path_factory):
 
 def test_clicks_find_most_structures_of_a_body_it_never_saw(abdomen):
     means = [abdomen.mean(count) for count in (0, 1, 3, 8)]
-    assert means[0] < means[2] < means[3]
+    assert means == sorted(means)
     assert all(mean >= least for mean, least in zip(means, ABDOMEN, strict=True)), means
 
 
