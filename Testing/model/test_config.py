@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -18,6 +19,13 @@ def test_json_round_trip(config, tmp_path):
     assert FluoroSAMConfig.from_json(config.to_json()) == config
     (tmp_path / "config.json").write_text(config.to_json())
     assert FluoroSAMConfig.from_json(tmp_path / "config.json") == config
+
+
+def test_a_model_folder_from_before_there_were_closer_looks_has_none():
+    values = json.loads(FluoroSAMConfig.compact().to_json())
+    del values["close_ups"]
+    expected = dataclasses.replace(FluoroSAMConfig.compact(), close_ups=False)
+    assert FluoroSAMConfig.from_json(json.dumps(values)) == expected
 
 
 def test_fixture_configuration_keeps_every_size(reference_fixture):

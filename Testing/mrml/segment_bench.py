@@ -25,13 +25,13 @@ SIDE, GRID = 64, 32
 class SquarePredictor:
     """Answers a text with a square whose place the text decides, and a click with a disc there.
 
-    The three candidates differ in size. ``encoded`` and ``asked`` remember what was wanted of it.
+    The three candidates differ in size. ``encoded``, ``asked`` and ``chosen`` remember what was wanted of it.
     """
 
     device = "cpu"
 
     def __init__(self) -> None:
-        self.encoded, self.asked = [], []
+        self.encoded, self.asked, self.chosen = [], [], []
         self.score = 0.9
 
     def encode(self, radiograph) -> ImageEmbedding:
@@ -62,9 +62,10 @@ class SquarePredictor:
         prompt = Prompt.of(text, points, labels, box)
         scores = (self.score, self.score - 0.1, self.score - 0.2)
         candidates = Candidates(low_res, scores, embedding.frame)
-        return Prediction(prompt, None, candidates, 0, (), embedding.key, "squares", "1")
+        return Prediction(prompt, None, candidates, 0, embedding.key, "squares", "1")
 
     def choose(self, embedding, prediction, candidate):
+        self.chosen.append(candidate)
         return replace(prediction, chosen=candidate)
 
 

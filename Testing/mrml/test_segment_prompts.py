@@ -170,6 +170,7 @@ def test_the_three_candidates_can_be_stepped_through_and_the_next_click_goes_on_
 
     logic.click(image, segment, ij=(5, 5))
     assert predictor.asked[-1][4].chosen == 1
+    assert predictor.chosen == [1, 2, 0], "each is looked at once"
 
 
 def test_a_threshold_is_a_probability_or_a_logit_and_stays_with_the_segment(logic, image):

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -185,25 +186,31 @@ class Engine:
             watch.check()
             choices = tuple(item for item in asked.choices if item[0] < len(prompt.points))
             known = (embedding.key, embedding.model, embedding.model_version, asked.start, prompt, choices)
-            prediction = self._rounds.pop(known, None)
-            if prediction is None:
-                prediction = predictor.predict(
-                    embedding,
-                    prompt.text,
-                    prompt.points,
-                    prompt.labels,
-                    prompt.box,
-                    previous,
-                    allow_unknown=True,
-                )
-            self._rounds[known] = prediction
-            while len(self._rounds) > ROUNDS_KEPT:
-                self._rounds.popitem(last=False)
+            ask = partial(
+                predictor.predict,
+                embedding,
+                prompt.text,
+                prompt.points,
+                prompt.labels,
+                prompt.box,
+                previous,
+                allow_unknown=True,
+            )
+            previous = self._remembered(known, ask)
             choice = dict(asked.choices).get(len(prompt.points))
-            previous = prediction
-            if choice is not None and choice < len(prediction.candidates):
-                previous = predictor.choose(embedding, prediction, choice)
+            if choice is not None and choice < len(previous.candidates):
+                choose = partial(predictor.choose, embedding, previous, choice)
+                previous = self._remembered((*known, choice), choose)
         return previous
+
+    def _remembered(self, known: tuple, make: Callable[[], Prediction]) -> Prediction:
+        prediction = self._rounds.pop(known, None)
+        if prediction is None:
+            prediction = make()
+        self._rounds[known] = prediction
+        while len(self._rounds) > ROUNDS_KEPT:
+            self._rounds.popitem(last=False)
+        return prediction
 
 
 class Watch:
@@ -288,6 +295,4 @@ def _as_prediction(embedding: ImageEmbedding, start: StartMask) -> Prediction:
     low_res = torch.full((1, side, side), -START_LOGIT)
     low_res[0, :height, :width] = (2 * share[0, 0] - 1) * START_LOGIT
     candidates = Candidates(low_res, (1.0,), frame)
-    return Prediction(
-        Prompt(), None, candidates, 0, (), embedding.key, embedding.model, embedding.model_version
-    )
+    return Prediction(Prompt(), None, candidates, 0, embedding.key, embedding.model, embedding.model_version)

@@ -34,7 +34,7 @@ def outlasting(candidates: Candidates, prompt: Prompt, before: Tensor | None) ->
     Such clicks say where a structure is not, yet a model may read them as "it is not there". What it still holds
     most probable is kept then, up to that share of the mask ``before`` (h, h).
     """
-    if before is None or not prompt.points or any(prompt.labels):
+    if before is None or not prompt.only_negative:
         return candidates
     least = int(OUTLASTING * (before > THRESHOLD).sum())
     flat = candidates.low_res.flatten(1)

@@ -75,8 +75,7 @@ class Prediction:
     """A mask, how sure the model is of it, and everything it came from.
 
     ``structure`` is what the text was resolved to, None for clicks alone or a text outside the vocabulary.
-    ``chosen`` is the index of this mask among ``candidates``. ``missed`` holds the indices of clicks that the
-    mask does not satisfy, since others contradict them. ``image`` is the key of the embedding; ``model`` and
+    ``chosen`` is the index of this mask among ``candidates``. ``image`` is the key of the embedding; ``model`` and
     ``model_version`` name the weights. ``notes`` are for the user: that the GPU was too small, for example.
     ``candidates`` are the model's own; ``corrected`` is what became of them where they contradict clicks, and what
     mask and logits come from, together with ``close_ups`` where the model looked closer at the chosen one.
@@ -86,7 +85,6 @@ class Prediction:
     structure: Structure | None
     candidates: Candidates
     chosen: int
-    missed: tuple[int, ...]
     image: str
     model: str
     model_version: str
@@ -120,8 +118,9 @@ class Prediction:
         """The low-resolution logits (h, h) of the whole image, which the next round reads."""
         return self._final.low_res[self.chosen]
 
-    def contradicted(self) -> tuple[int, ...]:
-        """The indices of the prompt's clicks that the mask does not satisfy."""
+    @cached_property
+    def missed(self) -> tuple[int, ...]:
+        """The indices of the prompt's clicks that the mask does not satisfy, since others contradict them."""
         points = self.prompt.points
         if not points:
             return ()
@@ -136,6 +135,8 @@ class Prediction:
 
 def _blended(logits: np.ndarray, close_ups: tuple[CloseUp, ...]) -> np.ndarray:
     """The mean of ``logits`` (H, W) of the whole image and of those close-ups that show a pixel, in place."""
+    if not close_ups:
+        return logits
     looks = np.ones(logits.shape, np.uint8)
     for close_up in close_ups:
         part, count = close_up.window.cut(logits), close_up.window.cut(looks)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 CLOSE_UPS = 32
-"""Embeddings kept of parts of images, a few hundred kilobytes each."""
+"""Embeddings kept of parts of images, a hundred kilobytes each."""
 
 
 class Predictor:
@@ -124,6 +124,8 @@ class Predictor:
                 if not np.isfinite(pixels).all():
                     raise ImageError("the image holds pixels that are not finite numbers (NaN or infinity)")
                 (embedding,) = self._on_device(lambda: self._embedded([(key, pixels)]))
+                if self.network.config.close_ups:
+                    embedding = replace(embedding, pixels=pixels)
                 self._embeddings.put(embedding)
         return embedding
 
@@ -171,7 +173,7 @@ class Predictor:
             candidates, chosen = self._on_device(lambda: self._decide(embedding, prompt, phrase, mask))
             corrected = obeying(outlasting(candidates, prompt, mask), prompt)
             made_by = embedding.key, embedding.model, self.version, self._full
-            result = Prediction(prompt, structure, candidates, chosen, (), *made_by, corrected)
+            result = Prediction(prompt, structure, candidates, chosen, *made_by, corrected)
             return self.choose(embedding, result, chosen)
 
     def choose(self, embedding: ImageEmbedding, prediction: Prediction, candidate: int) -> Prediction:
@@ -182,15 +184,13 @@ class Predictor:
             close_ups = self._on_device(
                 lambda: self._look_closer(embedding, prediction.prompt, phrase, found)
             )
-        result = replace(prediction, chosen=candidate, close_ups=close_ups)
-        return replace(result, missed=result.contradicted())
+        return replace(prediction, chosen=candidate, close_ups=close_ups)
 
     def _look_closer(
         self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, found: Tensor
     ) -> tuple[CloseUp, ...]:
         # Negative clicks alone make a model doubt what it found: nearer, still more.
-        doubtful = bool(prompt.points) and not any(prompt.labels)
-        looks = LOOKS if self.network.config.close_ups and not doubtful else ()
+        looks = LOOKS if self.network.config.close_ups and not prompt.only_negative else ()
         windows = [(look, window_of(look, found, prompt, embedding.frame)) for look in looks]
         shown = [(look, window, window.prompt(prompt)) for look, window in windows if window]
         shown = [entry for entry in shown if not entry[-1].is_empty]
@@ -201,8 +201,8 @@ class Predictor:
             given = None if look.free and len(prompt.points) > 1 else found
             mask = None if given is None else window.mask_prompt(given, embedding.frame, frame)
             candidates, best = self._decide(near[window], inside, phrase, mask)
-            low_res = obeying(candidates, inside).low_res[best, None]
-            close_ups.append(CloseUp(window, Candidates(low_res, (candidates.scores[best],), frame)))
+            answer = Candidates(candidates.low_res[best, None], (candidates.scores[best],), frame)
+            close_ups.append(CloseUp(window, obeying(answer, inside)))
         return tuple(close_ups)
 
     def _near(self, embedding: ImageEmbedding, windows: Collection[Window]) -> dict[Window, ImageEmbedding]:
@@ -238,10 +238,9 @@ class Predictor:
         )
         features = self._encode(torch.cat(values)).split(1)
         made_by = self.provenance.name, self.version
-        keep = self.network.config.close_ups
         return [
-            ImageEmbedding(key, frame, feature, *made_by, pixels if keep else None)
-            for (key, pixels), frame, feature in zip(images, frames, features, strict=True)
+            ImageEmbedding(key, frame, feature, *made_by)
+            for (key, _), frame, feature in zip(images, frames, features, strict=True)
         ]
 
     def _encode(self, values: Tensor) -> Tensor:

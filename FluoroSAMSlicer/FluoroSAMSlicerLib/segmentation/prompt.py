@@ -44,6 +44,11 @@ class Prompt:
     def is_empty(self) -> bool:
         return self.text is None and not self.points and self.box is None
 
+    @property
+    def only_negative(self) -> bool:
+        """Are there clicks, all of them outside the structure?"""
+        return bool(self.points) and not any(self.labels)
+
     def check_inside(self, height: int, width: int) -> None:
         """Raise :class:`PromptError` for a coordinate that is not on an image of this size (pixels).
 

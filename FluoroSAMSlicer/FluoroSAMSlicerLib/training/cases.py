@@ -51,8 +51,8 @@ def read_cases(source: Path | str) -> tuple[int, Iterator[Case]]:
 
 def _of_set(images: TrainingSet) -> Iterator[Case]:
     for image in images:
-        known = np.zeros(image.display.shape, bool)
-        answers = [Answer(name, mask, known) for name, mask in image.masks.items() if name in vocabulary()]
+        nowhere = np.zeros(image.display.shape, bool)
+        answers = [Answer(name, mask, nowhere) for name, mask in image.masks.items() if name in vocabulary()]
         radiograph = Radiograph(image.display.astype(np.float32) / 255)
         yield Case(str(image.number), radiograph, tuple(answers))
 
