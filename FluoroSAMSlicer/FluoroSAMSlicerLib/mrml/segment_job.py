@@ -287,7 +287,7 @@ def _as_prediction(embedding: ImageEmbedding, start: StartMask) -> Prediction:
 
     frame = embedding.frame
     # The decoder's masks are eight times as fine as the embedding.
-    side = 8 * embedding.features.shape[-1]
+    side = 8 * embedding.cells
     height = max(1, round(side * frame.input_height / frame.size))
     width = max(1, round(side * frame.input_width / frame.size))
     inside = torch.from_numpy(start.mask().astype(np.float32))[None, None]
