@@ -113,7 +113,9 @@ class FluoroSAMConfig:
         if self.backbone not in BACKBONES:
             raise ModelError(f"no backbone is called {self.backbone!r}; choose one of {', '.join(BACKBONES)}")
         if self.names_in_one_pass and self.image_size != 16 * self.embedding_size:
-            raise ModelError(f"an embedding of {self.embedding_size} needs an input of {16 * self.embedding_size}")
+            raise ModelError(
+                f"an embedding of {self.embedding_size} needs an input of {16 * self.embedding_size}"
+            )
         for stage, heads in enumerate(self.swin.heads):
             if (self.swin.embed_dim << stage) % heads:
                 raise ModelError(f"stage {stage + 1} of the image encoder cannot be split into {heads} heads")

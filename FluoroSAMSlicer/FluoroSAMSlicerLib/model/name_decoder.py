@@ -23,7 +23,9 @@ class NameDecoder(nn.Module):
         width, settings = config.width, config.pyramid
         self.query = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width))
         self.places = nn.Linear(4 * WAVES, width)
-        self.layers = nn.ModuleList(CrossAttention(width, config.decoder.heads) for _ in range(settings.names))
+        self.layers = nn.ModuleList(
+            CrossAttention(width, config.decoder.heads) for _ in range(settings.names)
+        )
         self.norm = nn.LayerNorm(width)
         self.fine = SamFeedForward(width, width, settings.quarter, 2)
         self.middle = SamFeedForward(width, width, settings.eighth, 2)

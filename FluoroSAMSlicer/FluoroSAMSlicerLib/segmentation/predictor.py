@@ -107,6 +107,11 @@ class Predictor:
             else half_type(self.device) or (torch.bfloat16 if self._half else None)
         )
 
+    @property
+    def finds_together(self) -> bool:
+        """Whether the model finds any number of names in one pass."""
+        return self.network.config.names_in_one_pass
+
     def encode(self, radiograph: Radiograph) -> ImageEmbedding:
         """The embedding of an image; the same object again for an image of the same content.
 
@@ -175,6 +180,32 @@ class Predictor:
             made_by = embedding.key, embedding.model, self.version, self._full
             result = Prediction(prompt, structure, candidates, chosen, *made_by, corrected)
             return self.choose(embedding, result, chosen)
+
+    def predict_names(
+        self, embedding: ImageEmbedding, texts: Sequence[str], allow_unknown: bool = False
+    ) -> list[Prediction]:
+        """What :meth:`predict` gives for each text alone; a model that can do so finds all of them in one pass.
+
+        Raises as :meth:`predict`, before anything is computed.
+        """
+        if not self.finds_together:
+            return [self.predict(embedding, text, allow_unknown=allow_unknown) for text in texts]
+        self._check_origin(embedding, "the encoded image")
+        prompts = [Prompt.of(text) for text in texts]
+        if any(prompt.is_empty for prompt in prompts):
+            raise PromptError("a name is empty: give the name of a structure")
+        structures = [named_structure(prompt.text, allow_unknown) for prompt in prompts]
+        phrases = [
+            structure.name if structure else prompt.text
+            for structure, prompt in zip(structures, prompts, strict=True)
+        ]
+        with self._lock:
+            found = self._on_device(lambda: self._named(embedding, phrases)) if phrases else []
+            made_by = embedding.key, embedding.model, self.version, self._full
+            return [
+                self.choose(embedding, Prediction(prompt, structure, candidates, 0, *made_by), 0)
+                for prompt, structure, candidates in zip(prompts, structures, found, strict=True)
+            ]
 
     def choose(self, embedding: ImageEmbedding, prediction: Prediction, candidate: int) -> Prediction:
         """The prediction with ``candidate``, the index of one of its three, as its mask."""
@@ -259,7 +290,7 @@ class Predictor:
     def _decode(
         self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, mask: Tensor | None
     ) -> Candidates:
-        if self.network.config.names_in_one_pass and phrase is not None:
+        if self.finds_together and phrase is not None:
             if not prompt.points and prompt.box is None and mask is None:
                 return self._named(embedding, [phrase])[0]
             if mask is None:

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from ..dataset.masks import MaskRule
 from ..dataset.quick import load_packed, march, stage
-from ..model.windowing import window
 from .augment import behind_patient, burn_in, develop, expose, shutter
 from .implants import Drawing, draw_implants
-from .prompts import SMALL, Prompts
-
-CELL = 4
-"""Pixels of the input on a side of one cell of a target."""
-
-FULL = CELL * CELL
-"""What a target counts where a structure covers the whole cell."""
-
-PRESENT, ABSENT = 24, 8
-"""Names asked for of an image, at most: what is to be seen, and what is not."""
+from .name_batch import Asking, NameBatch, framed
+from .prompts import Prompts
 
 IMPLANTS = 0.12
 """Share of pictures into which lines, tubes and metal are drawn."""
@@ -36,22 +25,6 @@ SMALLEST = 0.0006
 
 FRAMED = 0.6
 """Share of pictures that are not square."""
-
-
-@dataclass(frozen=True)
-class NameBatch:
-    """B images and N names each, at an input of S pixels.
-
-    ``pixel_values`` float16 (B, 3, S, S). ``covered`` uint8 (B, N, S/4, S/4): pixels of each cell that the structure
-    covers, up to `FULL`. ``names`` int64 (B, N): positions in the list of names, -1 where there is none.
-    """
-
-    pixel_values: Tensor
-    covered: Tensor
-    names: Tensor
-
-    def to(self, device: torch.device) -> NameBatch:
-        return NameBatch(*(t.to(device, non_blocking=True) for t in vars(self).values()))
 
 
 class ExposureStream(Dataset):
@@ -65,11 +38,8 @@ class ExposureStream(Dataset):
         self.folder, self.size, self.bodies, self.views, self.seed = Path(folder), size, bodies, views, seed
         self.packed = load_packed(folder)
         catalogue = _Catalogue(self.packed)
-        self.source = Prompts(catalogue)
-        self.names = self.source.names
-        self.position = {name: number for number, name in enumerate(self.names)}
-        self.known = self.source.known(catalogue)
-        self.opposite = {name: self.source.anatomy.mirrored(name) for name in self.source.askable}
+        self.asking = Asking(Prompts(catalogue), catalogue)
+        self.names = self.asking.names
         self.rule = MaskRule()
 
     def __len__(self) -> int:
@@ -99,15 +69,10 @@ class ExposureStream(Dataset):
         pixels = develop(pixels, behind_patient(soft + bone), rng)
         pixels, visible = shutter(pixels, rng)
         pixels = burn_in(pixels, rng)
-        height, width = pixels.shape
-        margin = (0, self.size - width, 0, self.size - height)
         masks = {name: mask[rows, columns] & visible for name, mask in masks.items()}
         masks = {name: mask for name, mask in masks.items() if mask.sum() >= SMALLEST * mask.size}
-        names, covered = self._asked(staged.body, masks, rng)
-        covered = F.pad(torch.from_numpy(covered), margin).float()
-        covered = F.avg_pool2d(covered[None], CELL)[0] * FULL
-        values = F.pad((torch.from_numpy(window(1 - pixels)) - 0.5) / 0.5, margin)
-        return values.half(), covered.round().to(torch.uint8), names
+        names, drawn = self.asking.choose(staged.body, masks, pixels.shape, rng)
+        return framed(pixels, drawn, self.size) + (names,)
 
     def _frame(self, rng: np.random.Generator) -> tuple[slice, slice]:
         """The rows and columns of the square exposure that the picture shows."""
@@ -117,34 +82,6 @@ class ExposureStream(Dataset):
             height, width = (short, self.size) if rng.random() < 0.6 else (self.size, short)
         top, left = (self.size - height) // 2, (self.size - width) // 2
         return slice(top, top + height), slice(left, left + width)
-
-    def _asked(self, body: str, masks: dict[str, np.ndarray], rng: np.random.Generator) -> tuple[Tensor, np.ndarray]:
-        """Positions (N,) of the names that are asked for, and their masks uint8 (N, h, w)."""
-        shape = next(iter(masks.values())).shape if masks else (self.size, self.size)
-        parts = self.source.masks(masks)
-        wanted = {name: tuple(own) for name, own in parts.items()} | {
-            name: (name,) for name in masks if name not in parts and name in self.position
-        }
-        names = list(wanted)
-        asked = np.full(PRESENT + ABSENT, -1, np.int64)
-        drawn = np.zeros((PRESENT + ABSENT, *shape), np.uint8)
-        if names:
-            area = np.array([max(masks[part].mean() for part in wanted[name]) for name in names])
-            weight = np.array([self.source.weight.get(name, 0.05) for name in names])
-            weight *= np.clip(area / SMALL, 0.02, 1)
-            chosen = rng.choice(len(names), min(PRESENT, len(names)), replace=False, p=weight / weight.sum())
-            for place, number in enumerate(chosen):
-                asked[place] = self.position[names[number]]
-                for part in wanted[names[number]]:
-                    drawn[place] |= masks[part]
-        # What is there, but turned round, is not asked for: of a single limb nobody sees the side.
-        never = {self.position[n] for n in wanted}
-        never |= {self.position[o] for n in wanted if (o := self.opposite.get(n)) in self.position}
-        absent = [n for n in np.flatnonzero(self.known[body]) if n not in never]
-        if absent:
-            more = rng.choice(absent, min(ABSENT, len(absent)), replace=False)
-            asked[PRESENT : PRESENT + len(more)] = more
-        return torch.from_numpy(asked), drawn
 
 
 VOXEL = 0.4

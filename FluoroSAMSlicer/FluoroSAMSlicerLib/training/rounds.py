@@ -62,13 +62,18 @@ def name_loss(logits: Tensor, scores: Tensor, covered: Tensor, asked: Tensor) ->
 def choose_prompts(
     covered: Tensor, asked: Tensor, codes: Tensor, logits: Tensor, count: int, generator: torch.Generator
 ) -> Asked | None:
-    """``count`` prompts an image about names that are there, with the masks that they begin with."""
+    """``count`` prompts an image about names that are there, with the masks that they begin with.
+
+    None where no image shows anything large enough.
+    """
     there = asked & (covered.sum((-1, -2)) >= 3)
     weight = there.float()
     images = (weight.sum(1) > 0).nonzero()[:, 0]
     if not len(images):
         return None
-    drawn = torch.multinomial(weight[images].cpu(), count, replacement=True, generator=generator).to(images.device)
+    drawn = torch.multinomial(weight[images].cpu(), count, replacement=True, generator=generator).to(
+        images.device
+    )
     image = images.repeat_interleave(count)
     name = drawn.flatten()
     targets = (covered[image, name] >= 0.5).float()
@@ -143,8 +148,10 @@ def click_rounds(
     figures["before"] = float(batch_dice(logits, asked.targets).mean())
     for number in range(1 + more):
         if number or with_click:
-            new = first_clicks(logits, asked.targets, generator) if number == 0 else corrections(
-                logits, asked.targets, generator
+            new = (
+                first_clicks(logits, asked.targets, generator)
+                if number == 0
+                else corrections(logits, asked.targets, generator)
             )
             points = torch.cat([points, (new[0] + 0.5) * scale - 0.5], 1)
             labels = torch.cat([labels, new[1].float()], 1)
