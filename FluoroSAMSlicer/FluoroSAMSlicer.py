@@ -83,9 +83,9 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.layout.addStretch(1)
             return
         from FluoroSAMSlicerLib.panel.dialogs import Dialogs
-        from FluoroSAMSlicerLib.panel.segment_tab import segment_panel
-        from FluoroSAMSlicerLib.panel.slice_views import SliceViews
-        from FluoroSAMSlicerLib.panel.synthesize_tab import synthesize_panel
+        from FluoroSAMSlicerLib.panel.segment.slice_views import SliceViews
+        from FluoroSAMSlicerLib.panel.segment.tab import segment_panel
+        from FluoroSAMSlicerLib.panel.synthesize.tab import synthesize_panel
 
         self.logic = FluoroSAMSlicerLogic()
         window = slicer.util.mainWindow()
@@ -170,7 +170,7 @@ class FluoroSAMSlicerLogic(ScriptedLoadableModuleLogic):
     >>> logic.undoNow(image)
     >>> logic.export("exportSegNrrd", image, "/data/chest.seg.nrrd")
 
-    Every method of FluoroSAMSlicerLib.mrml.segment_logic.SegmentLogic can be called on this object. X-ray images of
+    Every method of FluoroSAMSlicerLib.mrml.segment.logic.SegmentLogic can be called on this object. X-ray images of
     CTs, training sets and the Dice of the model are made by ``logic.drrLogic``, a DRRLogic:
 
     >>> drr, ct, labels = logic.drrLogic, slicer.util.getNode("CT"), slicer.util.getNode("Segmentation")
@@ -186,7 +186,7 @@ class FluoroSAMSlicerLogic(ScriptedLoadableModuleLogic):
     @property
     def segmentLogic(self):
         if self._segmentLogic is None:
-            from FluoroSAMSlicerLib.mrml.segment_logic import SegmentLogic
+            from FluoroSAMSlicerLib.mrml.segment.logic import SegmentLogic
 
             self._segmentLogic = SegmentLogic(slicer.mrmlScene)
         return self._segmentLogic
@@ -194,7 +194,7 @@ class FluoroSAMSlicerLogic(ScriptedLoadableModuleLogic):
     @property
     def drrLogic(self):
         if self._drrLogic is None:
-            from FluoroSAMSlicerLib.mrml.drr_logic import DRRLogic
+            from FluoroSAMSlicerLib.mrml.synthesize.logic import DRRLogic
 
             self._drrLogic = DRRLogic(slicer.mrmlScene, lambda: self.segmentLogic)
         return self._drrLogic
@@ -212,13 +212,13 @@ class FluoroSAMSlicerLogic(ScriptedLoadableModuleLogic):
 
     def getParameters(self):
         """The panel's own settings in this scene."""
-        from FluoroSAMSlicerLib.panel.parameters import SegmentParameters
+        from FluoroSAMSlicerLib.panel.segment.parameters import SegmentParameters
 
         return SegmentParameters(self.getParameterNode())
 
     def getSynthesizeParameters(self):
         """What the Synthesize tab keeps in this scene."""
-        from FluoroSAMSlicerLib.panel.synthesize_parameters import SynthesizeParameters
+        from FluoroSAMSlicerLib.panel.synthesize.parameters import SynthesizeParameters
 
         return SynthesizeParameters(self.getParameterNode())
 

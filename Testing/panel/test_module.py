@@ -13,7 +13,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import slicer
-from mrml.segment_bench import SquarePredictor, image_node, mask_of, new_scene
+from mrml.bench import SquarePredictor, image_node, mask_of, new_scene
 from panel import slicer_parts
 from panel.bench import MODULE, Bench, pythonqt, use_settings
 from PySide6 import QtWidgets

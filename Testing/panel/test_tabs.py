@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import slicer
-from mrml.ct_bench import labelled_ct
-from mrml.segment_bench import SquarePredictor
+from mrml.bench import SquarePredictor
+from mrml.synthesize.bench import labelled_ct
 from panel.test_module import enter, leave, new_widget, opened, widget  # noqa: F401
 
 SEGMENT, SYNTHESIZE = 0, 1

@@ -19,7 +19,7 @@ from ..model.storage import WEIGHTS, Tokens, locate_model, read_description
 from .clicks import obeying, outlasting
 from .close_up import LOOKS, CloseUp, Window, window_of
 from .device import choose_device, half_type, memory_is_full, sensible_threads, thread_count
-from .embedding import EmbeddingCache, ImageEmbedding, image_key
+from .embedding import EmbeddingCache, ImageEmbedding, image_key, one_by_one
 from .errors import DeviceError, ImageError, PromptError
 from .precision import HalfMatrices
 from .prediction import Candidates, Prediction
@@ -236,7 +236,7 @@ class Predictor:
         values, frames = zip(
             *(pixel_values(pixels, self.network.config) for _, pixels in images), strict=True
         )
-        features = self._encode(torch.cat(values)).split(1)
+        features = one_by_one(self._encode(torch.cat(values)))
         made_by = self.provenance.name, self.version
         return [
             ImageEmbedding(key, frame, feature, *made_by)
@@ -259,6 +259,11 @@ class Predictor:
     def _decode(
         self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, mask: Tensor | None
     ) -> Candidates:
+        if self.network.config.names_in_one_pass and phrase is not None:
+            if not prompt.points and prompt.box is None and mask is None:
+                return self._named(embedding, [phrase])[0]
+            if mask is None:
+                mask = self._named(embedding, [phrase])[0].low_res[0]
         given: dict[str, Tensor] = {}
         if phrase is not None:
             given["text"] = self._code(phrase)
@@ -275,6 +280,16 @@ class Predictor:
         with nullcontext() if self.device.type == "cpu" else self._in_half():
             low_res, scores = self.network.decode(features, *tokens)
         return Candidates(low_res[0, 1:].cpu(), tuple(scores[0, 1:].tolist()), embedding.frame)
+
+    def _named(self, embedding: ImageEmbedding, phrases: Sequence[str]) -> list[Candidates]:
+        """What each name alone finds, one candidate each, in one pass."""
+        codes = torch.cat([self._code(phrase) for phrase in phrases])[None].to(self.device)
+        with nullcontext() if self.device.type == "cpu" else self._in_half():
+            low_res, scores = self.network.decode_names(embedding.features.to(self.device), codes)
+        return [
+            Candidates(mask[None], (score,), embedding.frame)
+            for mask, score in zip(low_res[0].cpu(), scores[0].tolist(), strict=True)
+        ]
 
     def _code(self, phrase: str) -> Tensor:
         """The text prompt (1, C) of a phrase, on the CPU, made once."""

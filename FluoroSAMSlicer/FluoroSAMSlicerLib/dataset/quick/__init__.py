@@ -1,10 +1,10 @@
 """Exposures made while a model trains: quick bodies, many views of each, coarse and cheap.
 
-pack("ct", "packed")                                  # once; needs SimpleITK
-bodies = load_packed("packed")                        # numpy alone from here on
-staged = stage(bodies, seed=1, number=0, views=12)    # one varied body and its views
-exposures = march(staged, 256)                        # densities and path lengths, on the CPU (numba)
-exposures = march_cuda(staged, 256)                   # the same as torch tensors on the GPU
+    pack("ct", "packed")                                  # once; needs SimpleITK
+    bodies = load_packed("packed")                        # numpy alone from here on
+    staged = stage(bodies, seed=1, number=0, views=12)    # one varied body and its views
+    exposures = march(staged, 256)                        # densities and path lengths, on the CPU (numba)
+    exposures = march_cuda(staged, 256)                   # the same as torch tensors on the GPU
 """
 
 from __future__ import annotations

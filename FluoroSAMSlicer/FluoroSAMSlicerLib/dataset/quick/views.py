@@ -19,11 +19,7 @@ def field_of(region: Region, rng: np.random.Generator) -> float:
 
 
 def draw_view(
-    region: Region,
-    centre: np.ndarray,
-    field: float,
-    box: tuple[np.ndarray, np.ndarray],
-    rng: np.random.Generator,
+    region: Region, centre: np.ndarray, field: float, box: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
 ) -> tuple[str, ProjectionGeometry]:
     """The kind of a random exposure and its geometry for 256 pixels; ``box`` is what there is of the body.
 
@@ -35,11 +31,7 @@ def draw_view(
         primary, secondary, roll = rng.uniform(-90, 90), rng.uniform(-30, 30), rng.normal(0, 12)
     elif drawn < region.lateral:
         kind = "lateral"
-        primary, secondary, roll = (
-            rng.choice([-90, 90]) + rng.normal(0, 6),
-            rng.normal(0, 5),
-            rng.normal(0, 6),
-        )
+        primary, secondary, roll = rng.choice([-90, 90]) + rng.normal(0, 6), rng.normal(0, 5), rng.normal(0, 6)
     elif drawn < region.lateral + region.oblique:
         kind = "oblique"
         primary = rng.choice([-1, 1]) * region.oblique_deg + rng.normal(0, 7)
