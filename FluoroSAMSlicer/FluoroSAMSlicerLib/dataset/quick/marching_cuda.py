@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 
 from .marching import STEP, Exposures, beams_of, slots_of
 from .staging import Staged
-from .tracing import trace
 
 BLOCK = (32, 4)
 
@@ -40,26 +38,9 @@ def march_cuda(staged: Staged, pixels: int, views: Sequence[int] | None = None, 
 
 def launch(stream, volumes, spacing_mm: float, density, path, as_array) -> None:
     """Run the kernel over all pixels of all views; ``as_array`` wraps each array for numba."""
+    from .kernel_cuda import march_all
+
     views, _, rows, columns = density.shape
     grid = (-(-columns // BLOCK[0]), -(-rows // BLOCK[1]), views)
     arrays = [as_array(array) for array in (*volumes, density, path)]
-    _kernel()[grid, (*BLOCK, 1), stream](
-        *arrays[:4], np.float32(spacing_mm), np.float32(STEP), *arrays[4:]
-    )
-
-
-@lru_cache(maxsize=1)
-def _kernel():
-    from numba import cuda
-
-    on_device = cuda.jit(device=True, fastmath=True)(trace)
-
-    @cuda.jit(fastmath=True)
-    def march_all(tissue, labels, slots, beams, spacing_mm, step, density, path):
-        x = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
-        y = cuda.blockIdx.y * cuda.blockDim.y + cuda.threadIdx.y
-        v = cuda.blockIdx.z
-        if x < density.shape[3] and y < density.shape[2]:
-            on_device(tissue, labels, slots, beams, spacing_mm, step, v, y, x, density, path)
-
-    return march_all
+    march_all[grid, (*BLOCK, 1), stream](*arrays[:4], np.float32(spacing_mm), np.float32(STEP), *arrays[4:])

