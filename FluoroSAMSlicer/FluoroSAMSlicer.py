@@ -62,7 +62,7 @@ Segmentation</i>, MICCAI 2025, <a href="https://arxiv.org/abs/2403.08059">arXiv:
 def loadRadiograph(path):
     """Add a radiograph file to the scene and show it; its volume node."""
     node = FluoroSAMSlicerLogic().loadImage(path)
-    slicer.util.setSliceViewerLayers(background=node, fit=True)
+    slicer.util.setSliceViewerLayers(background=node, foreground=None, label=None, fit=True)
     return node
 
 

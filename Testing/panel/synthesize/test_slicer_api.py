@@ -51,7 +51,9 @@ def everything_pressed(application, tmp_path_factory):
 
 
 def test_the_files_and_the_form_are_looked_up_with_all_others():
-    assert {"panel.py", "set_form.py", "tab.py"} <= {path.name for path in FILES if path.parent.name == "synthesize"}
+    assert {"panel.py", "set_form.py", "tab.py"} <= {
+        path.name for path in FILES if path.parent.name == "synthesize"
+    }
     assert "FluoroSAMSynthesize.ui" in {path.name for path in FORMS}
 
 

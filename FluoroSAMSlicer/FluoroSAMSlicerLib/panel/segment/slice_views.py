@@ -36,7 +36,10 @@ class SliceViews:
             return
         if alone:
             self._layoutManager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
-        slicer.util.setSliceViewerLayers(background=volume, fit=True, rotateToVolumePlane=True)
+        # Without None, a CT's labels of the other tab would stay in front of the image.
+        slicer.util.setSliceViewerLayers(
+            background=volume, foreground=None, label=None, fit=True, rotateToVolumePlane=True
+        )
 
     def all(self) -> Iterator:
         """The slice widgets of all layouts that were shown so far."""

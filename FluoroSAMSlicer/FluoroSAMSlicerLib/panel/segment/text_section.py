@@ -15,6 +15,8 @@ from .name_completer import NameCompleter
 
 PREVIEW_MS = 300
 RECENT = 12
+EXPLAINED = 3
+"""Letters from which on a line is explained: fewer mean too many things."""
 ALTERNATIVES_SHOWN = 4
 NARROW = 300
 ARROW = "\N{RIGHTWARDS ARROW} "
@@ -85,7 +87,7 @@ class TextSection:
         text = self.text.strip()
         self._shown, self._trouble = [], ""
         try:
-            self._shown = self._choices(text) if text else []
+            self._shown = self._choices(text) if len(text) >= EXPLAINED else []
         except AnatomyError as error:
             self._trouble = str(error)
         self._open = 0 if len(self._shown) == 1 else None
