@@ -79,6 +79,13 @@ def test_a_name_outside_the_vocabulary_goes_to_the_model_and_is_marked(bench, im
     assert bench.ui.segmentTable.item(0, 2).text() == "not in the vocabulary"
 
 
+def test_a_name_outside_the_vocabulary_is_asked_about_first(bench, image, predictor):
+    bench.dialogs.yes = False
+    bench.ask("frobnicator")
+    assert "frobnicator" in bench.dialogs.asked[-1] and bench.names() == []
+    assert not [asked for asked in predictor.asked if asked[0] == "frobnicator"]
+
+
 def test_names_asked_for_before_are_one_click_away(bench, image):
     bench.ask("heart")
     bench.ask("left femur, heart")

@@ -99,7 +99,7 @@ class DRRPanel:
         self._parameters = parameters
         self._remember.stop()
         if parameters is None:
-            self.jobs.cancel()
+            self.jobs.abandon()
             self._forgetAnswers()
             self.set.stop()
             self._handleObservations.clear()
