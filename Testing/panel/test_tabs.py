@@ -78,7 +78,8 @@ def test_the_logic_of_the_module_renders_for_scripts(opened, monkeypatch):  # no
 
 
 def test_going_back_to_the_synthesize_tab_shows_the_ct_with_its_layers_again(opened, widget):  # noqa: F811
-    ct, labels = labelled_ct(opened.scene)
+    ct, _segmentation = labelled_ct(opened.scene)
+    labels = opened.scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
     opened.layout.setLayout(3)
     for view in opened.layout.sliceViewNames():
         composite = opened.layout.sliceWidget(view).mrmlSliceCompositeNode()
