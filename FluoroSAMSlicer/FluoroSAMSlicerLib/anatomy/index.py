@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .errors import AnatomyError
 from .structure import GENERAL_CONTEXT, MASTER_CONTEXT, Code, Structure
-from .wording import Grammar, Key, Reading
+from .wording import Grammar, Key, Reading, plain
 
 _ROOM = Path(__file__).resolve().parent
 VOCABULARY_FILE = next(
@@ -24,6 +24,10 @@ VOCABULARY_FILE = next(
 )
 """Beside the package in the extension, inside it when installed from a wheel."""
 SIDES = ("left", "right")
+HARMLESS = frozenset(
+    ("of", "the", "a", "an", "and", "s", "side", "sided", "number", "no", "nr", "whole", "entire")
+)
+"""Words that a label may hold without meaning something else; "in" and "segment" are none of them."""
 
 
 @dataclass(frozen=True)
@@ -160,8 +164,31 @@ class Vocabulary:
         inner = [self._leaves(member) for member in (*structure.members, *structure.parts)]
         return frozenset().union(*inner, () if structure.members else (name,))
 
+    def named_structure(self, text: str) -> str | None:
+        """The canonical name of the structure that a user's label names in full, whatever its word order and form.
+
+        None for all else: nothing is mended, no word but small ones is left out, and what lies within a
+        structure ("hippocampus") is not taken for the whole of it. Never raises.
+        """
+        try:
+            own = self._canonical_lower.get(" ".join(text.lower().split()))
+            if own:
+                return own
+            reading = self.grammar.reading(text)
+        except (AnatomyError, AttributeError):
+            return None
+        if reading.side == "either" or reading.corrections or not reading.words:
+            return None
+        typed = {word for word in plain(text).split() if word in self.grammar.ignored}
+        if typed - HARMLESS:
+            return None
+        found = self.lookup(reading.side, reading.key)
+        return next(iter(found)) if len(found) == 1 else None
+
     def label_structure(self, text: str) -> str | None:
-        """The canonical name for what a label map calls ``text``; None for what X-ray training leaves out."""
+        """The canonical name for what a label map of the training bodies calls ``text``; None for what X-ray
+        training leaves out. Its rules take parts for wholes; users' labels go through `named_structure`.
+        """
         plain = " ".join(text.lower().split())
         own = self._ruled(plain, exact=True) or self._canonical_lower.get(plain)
         if own:
