@@ -96,7 +96,7 @@ def test_a_segmentation_is_a_table_of_names_too(ct, tmp_path):
     "name",
     [
         "hippocampus", "Pelvis", "left hippocampus", "tumor in liver", "liver segment", "right femur no screw",
-        "left superior frontal gyrus", "medial meniscus", "branch of left middle cerebral artery", "ASIS",
+        "left superior frontal gyrus", "medial meniscus", "branch of left middle cerebral artery", "TAVI",
         "\u809d\u810f", "\u041f\u0435\u0447\u0435\u043d\u044c", "\u0643\u0628\u062f", "???", "1", "femoor",
         "heart shadow",
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from .errors import AnatomyError
 from .structure import GENERAL_CONTEXT, MASTER_CONTEXT, Code, Structure
-from .wording import Grammar, Key, Reading, plain
+from .wording import Grammar, Key, Reading, plain, unglued
 
 _ROOM = Path(__file__).resolve().parent
 VOCABULARY_FILE = next(
@@ -174,15 +175,16 @@ class Vocabulary:
             own = self._canonical_lower.get(" ".join(text.lower().split()))
             if own:
                 return own
-            reading = self.grammar.reading(text)
-        except (AnatomyError, AttributeError):
+            readings = [self.grammar.reading(one) for one in (text, unglued(text))]
+            typed = {word for word in plain(text).split() if word in self.grammar.ignored}
+        except (AnatomyError, AttributeError, TypeError):
             return None
-        if reading.side == "either" or reading.corrections or not reading.words:
-            return None
-        typed = {word for word in plain(text).split() if word in self.grammar.ignored}
         if typed - HARMLESS:
             return None
-        found = self.lookup(reading.side, reading.key)
+        found: dict[str, tuple[Structure, str]] = {}
+        for reading in readings:
+            if reading.side != "either" and not reading.corrections and reading.words and not found:
+                found = self.lookup(reading.side, reading.key)
         return next(iter(found)) if len(found) == 1 else None
 
     def label_structure(self, text: str) -> str | None:
@@ -223,9 +225,20 @@ class Vocabulary:
     def spellings(self) -> tuple[str, ...]:
         """The words a typo can be mended to: those of the names, their plurals and the two sides."""
         plurals = self.grammar.singulars
-        words = {word for word in self.words if word.isalpha() and len(word) > 2}
+        words = {word for word in self.words if word.isalpha() and len(word) > 2} - self.abbreviations
         words |= {plural for plural, singular in plurals.items() if singular in words}
         return tuple(sorted(words | set(SIDES)))
+
+    @cached_property
+    def abbreviations(self) -> frozenset[str]:
+        """Words of up to five letters that names write in capitals alone ("SVC"), in lower case."""
+        capital: set[str] = set()
+        plain_ones: set[str] = set()
+        for names in self.index.values():
+            for name in names:
+                for word in re.findall(r"[A-Za-z]+", name.phrase):
+                    (capital if word.isupper() and 1 < len(word) < 6 else plain_ones).add(word.lower())
+        return frozenset(capital - plain_ones)
 
     @cached_property
     def joined(self) -> dict[str, set[Key]]:
@@ -263,6 +276,7 @@ def _concept(entry: dict) -> Concept:
             context=MASTER_CONTEXT if item.get("context") == "master" else GENERAL_CONTEXT,
             parts=tuple(item.get("parts", ())),
             rank=entry["rank"],
+            part_of=item.get("part_of", ""),
             **codes,
         )
     return Concept(entry["base"], entry["sides"], tuple(base_synonyms), structures, side_synonyms)
