@@ -138,7 +138,8 @@ class ImageReport:
             for index in finding.prediction.missed:
                 x, y = finding.asked.points[index]
                 lines.append(f"    the click at {x:g}, {y:g} could not be satisfied together with the others")
-        lines += [f"  note: {note}" for note in self.notes]
+        turned = [note for note in radiograph.notes if note.startswith("turned")]
+        lines += [f"  note: {note}" for note in (*turned, *self.notes)]
         lines += [f"  {kind:12}  {path}" for kind, path in self.files.items()]
         lines.append("  " + ", ".join(f"{step} {value:.2f} s" for step, value in self.seconds.items()))
         return lines
