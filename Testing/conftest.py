@@ -40,3 +40,15 @@ def reference_fixture() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+@pytest.fixture(scope="session")
+def sat_fixture() -> Path:
+    """SAT's parity fixture (``FLUOROSAM_SAT_FIXTURE`` or beside the shared data)."""
+    path = Path(os.environ.get("FLUOROSAM_SAT_FIXTURE") or SHARED.parent / "spec" / "sat" / "fixture")
+    if not path.exists():
+        message = f"parity fixture {path} is absent; set FLUOROSAM_SAT_FIXTURE to the folder that holds it"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
