@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -52,3 +53,27 @@ def sat_fixture() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+@pytest.fixture
+def user_models(tmp_path, monkeypatch) -> Path:
+    """An empty folder for the user's models."""
+    folder = tmp_path / "models"
+    monkeypatch.setenv("FLUOROSAM_MODELS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def small_sat(sat_fixture, user_models) -> str:
+    """The name of a small SAT model, installed from files of the published form."""
+    from FluoroSAMSlicerLib.sat import install_sat_checkpoint
+
+    facts = json.loads((sat_fixture / "config.json").read_text())
+    return install_sat_checkpoint(
+        sat_fixture / "like_nano.pth",
+        sat_fixture / "like_text_encoder.pth",
+        "small",
+        sat_fixture / "vocab.txt",
+        tile=tuple(facts["tile"]),
+        heads=facts["nhead"],
+    ).name

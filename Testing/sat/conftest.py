@@ -1,4 +1,4 @@
-"""The parity fixture's network, and a small model that is installed from it."""
+"""The parity fixture's files and network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from FluoroSAMSlicerLib.sat import install_sat_checkpoint, load_published
+from FluoroSAMSlicerLib.sat import load_published
 from FluoroSAMSlicerLib.sat.tokens import WordPieces
 from safetensors.torch import load_file
 
@@ -58,21 +58,10 @@ def fixture(sat_fixture):
 
 
 @pytest.fixture
-def library(tmp_path, monkeypatch) -> Path:
-    """An empty folder for the user's models."""
-    folder = tmp_path / "models"
-    monkeypatch.setenv("FLUOROSAM_MODELS", str(folder))
-    return folder
+def library(user_models) -> Path:
+    return user_models
 
 
 @pytest.fixture
-def installed(fixture, library) -> str:
-    """The name of a small model, installed from files of the published form."""
-    return install_sat_checkpoint(
-        fixture.folder / "like_nano.pth",
-        fixture.folder / "like_text_encoder.pth",
-        "small",
-        fixture.folder / "vocab.txt",
-        tile=fixture.tile,
-        heads=fixture.heads,
-    ).name
+def installed(small_sat) -> str:
+    return small_sat

@@ -14,7 +14,7 @@ from .features import FeatureStore
 from .network import SAT
 from .scan import Scan
 from .slabs import slabs
-from .windows import Box, Window, importance
+from .windows import Window, importance
 
 THRESHOLD = 0.5
 SLAB_VALUES = 8 << 20
@@ -70,6 +70,17 @@ class MaskBox:
         full[tuple(slice(a, a + n) for a, n in zip(self.start, self.mask.shape, strict=True))] = self.mask
         return full
 
+    def within(self, placement: np.ndarray, first: np.ndarray, second: np.ndarray) -> MaskBox:
+        """What lies in the box between two corners, world RAS mm; ``placement`` is the stored array's."""
+        low, high = np.minimum(first, second), np.maximum(first, second)
+        i, j, k = np.ogrid[tuple(slice(a, a + n) for a, n in zip(self.start, self.mask.shape, strict=True))]
+        mask = self.mask.copy()
+        for axis in range(3):
+            row = placement[axis]
+            at = row[0] * i + row[1] * j + row[2] * k + row[3]
+            mask &= (at >= low[axis]) & (at <= high[axis])
+        return _trimmed(MaskBox(self.start, mask))
+
 
 EMPTY = MaskBox((0, 0, 0), np.zeros((0, 0, 0), bool))
 
@@ -78,20 +89,13 @@ def restore(
     probability: Tensor,
     scan: Scan,
     linear: bool = True,
-    limit: Box | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> MaskBox:
     """The mask of one name on the stored grid.
 
     ``probability`` (R, A, S) float32 is interpolated between the voxels of SAT's grid, then compared with 0.5;
-    without ``linear`` the nearest voxel decides. Voxels outside that grid, and of the grid outside ``limit``, are
-    background.
+    without ``linear`` the nearest voxel decides. Voxels outside that grid are background.
     """
-    if limit is not None:
-        inside = torch.zeros_like(probability)
-        box = tuple(slice(a, b) for a, b in zip(*limit, strict=True))
-        inside[box] = probability[box]
-        probability = inside
     box = _stored_box(probability, scan)
     if box is None:
         return EMPTY

@@ -37,8 +37,11 @@ class Volume:
 
     @classmethod
     def of(cls, ct: CTVolume | Volume) -> Volume:
-        """Raises ScanError for anything else."""
+        """Raises ScanError for anything else, and for voxels that are not (K, J, I)."""
         if isinstance(ct, Volume):
+            if ct.voxels.ndim != 3:
+                size = " x ".join(map(str, ct.voxels.shape))
+                raise ScanError(f"a volume of {size} voxels cannot be labelled: it must have three axes")
             return ct
         if isinstance(ct, CTVolume):
             return cls(ct.hu, ct.grid)

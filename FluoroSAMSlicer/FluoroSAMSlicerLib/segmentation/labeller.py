@@ -32,7 +32,7 @@ from ..sat.region import body_box, box_between
 from ..sat.scan import MODALITIES
 from ..sat.slabs import convolve
 from ..sat.storage import SatModel, load_sat_model
-from ..sat.windows import FAST, Box, Window, only_air, plan_windows
+from ..sat.windows import FAST, Window, only_air, plan_windows
 from .ct_labels import CTLabels, StructureLabel, Volume
 from .device import choose_device, cpu_has_bfloat16, memory_is_full, sensible_threads, thread_count
 from .errors import DeviceError
@@ -55,7 +55,8 @@ class _View:
 
     scan: Scan
     windows: tuple[Window, ...]
-    limit: Box | None
+    limit: np.ndarray | None
+    placement: np.ndarray
     store: FeatureStore
 
 
@@ -206,8 +207,9 @@ class Labeller:
         elif settings.region == ALL:
             region = None
         else:
-            corners = np.array(settings.region, float) * (-1, -1, 1)
-            region = limit = box_between(scan, volume.placement, *corners)
+            corners = np.array(settings.region, float) * (-1, -1, 1)  # LPS to RAS
+            limit = corners
+            region = box_between(scan, volume.placement, *corners)
         tile = self.network.config.tile
         seen = tuple(
             window
@@ -217,7 +219,7 @@ class Labeller:
         if not seen:
             raise ScanError("the volume shows nothing but air there")
         self._compute_in(self._wanted(settings.plan))
-        return _View(scan, seen, limit, self._store_for(key, seen))
+        return _View(scan, seen, limit, volume.placement, self._store_for(key, seen))
 
     def _store_for(self, scan: str, seen: Sequence[Window]) -> FeatureStore:
         key = f"{scan[:24]}-{self.model.version}-{str(self._kind).removeprefix('torch.')}"
@@ -256,7 +258,9 @@ class Labeller:
             queries = torch.stack([self._query(name.prompt, view.scan.modality) for name in chunk])
             found = blend(self.network, queries, view.windows, view.store, shape, pace.check)
             for name, probability in zip(chunk, found, strict=True):
-                box = restore(probability, view.scan, limit=view.limit, check=pace.check)
+                box = restore(probability, view.scan, check=pace.check)
+                if view.limit is not None:
+                    box = box.within(view.placement, *view.limit)
                 labels.append(StructureLabel(name, box))
                 pace.tick(each)
         return labels
