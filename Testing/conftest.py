@@ -55,6 +55,12 @@ def sat_fixture() -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def sat_spec() -> Path:
+    """The folder with SAT's class names and the keys of its published files."""
+    return shared_data_path("../spec/sat")
+
+
 @pytest.fixture
 def user_models(tmp_path, monkeypatch) -> Path:
     """An empty folder for the user's models."""
@@ -66,6 +72,11 @@ def user_models(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def small_sat(sat_fixture, user_models) -> str:
     """The name of a small SAT model, installed from files of the published form."""
+    return install_small_sat(sat_fixture)
+
+
+def install_small_sat(sat_fixture: Path) -> str:
+    """Install the parity fixture's model where FLUOROSAM_MODELS says; its name."""
     from FluoroSAMSlicerLib.sat import install_sat_checkpoint
 
     facts = json.loads((sat_fixture / "config.json").read_text())

@@ -55,8 +55,8 @@ def test_optimiser_state_is_not_read(fixture, files):
 
 
 @pytest.mark.parametrize("size", ["sat_nano", "sat_pro"])
-def test_the_network_has_every_key_of_the_published_files_and_no_other(sat_fixture, size):
-    manifest = json.loads((sat_fixture.parent / "checkpoint_manifest.json").read_text())
+def test_the_network_has_every_key_of_the_published_files_and_no_other(sat_spec, size):
+    manifest = json.loads((sat_spec / "checkpoint_manifest.json").read_text())
     published = {key: tuple(shape) for key, shape in manifest[size]["keys"].items()}
     text = {key: tuple(shape) for key, shape in manifest["text_encoder"]["keys"].items()}
     shaped = [
@@ -70,8 +70,8 @@ def test_the_network_has_every_key_of_the_published_files_and_no_other(sat_fixtu
     assert own == {key: shape for key, shape in both.items() if not UNUSED.fullmatch(key)}
 
 
-def test_the_work_of_a_window_is_that_of_the_published_networks(sat_fixture):
-    manifest = json.loads((sat_fixture.parent / "checkpoint_manifest.json").read_text())
+def test_the_work_of_a_window_is_that_of_the_published_networks(sat_spec):
+    manifest = json.loads((sat_spec / "checkpoint_manifest.json").read_text())
     text = {key: torch.empty(shape, device="meta") for key, shape in manifest["text_encoder"]["keys"].items()}
     for size, tera in (("sat_nano", 4.60), ("sat_pro", 27.0)):
         shaped = {key: torch.empty(shape, device="meta") for key, shape in manifest[size]["keys"].items()}

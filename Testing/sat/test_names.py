@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from FluoroSAMSlicerLib.anatomy import AmbiguousName, InvalidName
 from FluoroSAMSlicerLib.sat import TextError, class_table, request
+from FluoroSAMSlicerLib.sat.classes import TABLE_FILE
 
 
 def prompts(*texts: str, modality: str = "ct") -> tuple[str, ...]:
@@ -18,6 +23,12 @@ def test_the_table_holds_every_class_of_the_published_models():
     }
     assert counts == {"ct": 306, "mri": 189, "pet": 3} and len(table.classes) == 451
     assert table.classes["liver"].tokens == (105, 11294, 106)
+
+
+def test_the_table_is_the_one_that_the_tool_makes(sat_spec, tmp_path):
+    tool = Path(__file__).resolve().parents[2] / "Resources" / "Tools" / "build_sat_classes.py"
+    subprocess.run([sys.executable, str(tool), str(sat_spec), str(tmp_path / "made.json")], check=True)
+    assert (tmp_path / "made.json").read_bytes() == TABLE_FILE.read_bytes()
 
 
 @pytest.mark.parametrize("modality", ["ct", "mri", "pet"])

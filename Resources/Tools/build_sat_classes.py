@@ -1,12 +1,12 @@
 """Write the table of SAT's classes: which structure of the vocabulary each is, and its tokens.
 
-    python Resources/Anatomy/build_sat_classes.py SAT_FOLDER [OUTPUT]
+    python Resources/Tools/build_sat_classes.py SAT_FOLDER [OUTPUT]
 
 SAT_FOLDER holds ``terms/sat_classes.json`` (the class strings of the published models by modality) and
 ``fixture/tokens.json`` (their ids in the text encoder's vocabulary). A class is the structure that the
-vocabulary reads its string as, but for corrected spellings, which are no proof. ``sat_names.csv`` beside
-this file says what the vocabulary cannot know or reads as something else (an empty structure: it is none of
-the vocabulary's), and adds what people type. The same files give the same table, byte for byte.
+vocabulary reads its string as, but for corrected spellings, which are no proof. ``sat_names.csv`` in
+``Resources/Anatomy`` says what the vocabulary cannot know or reads as something else (an empty structure: it
+is none of the vocabulary's), and adds what people type. The same files give the same table, byte for byte.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import re
 import sys
 from pathlib import Path
 
-TABLES = Path(__file__).resolve().parent
-ROOT = TABLES.parents[1]
+TOOLS = Path(__file__).resolve().parent
+ROOT = TOOLS.parents[1]
+TABLES = ROOT / "Resources" / "Anatomy"
 OUTPUT = ROOT / "FluoroSAMSlicer" / "Resources" / "Anatomy" / "sat_classes.json"
 sys.path.insert(0, str(ROOT / "FluoroSAMSlicer"))
 
