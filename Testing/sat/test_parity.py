@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from FluoroSAMSlicerLib.sat import FeatureStore, blend, modality_of, plan_windows, prepare, restore, slabs
+from FluoroSAMSlicerLib.sat.modality import MODALITIES
 from FluoroSAMSlicerLib.sat.queries import positions
-from FluoroSAMSlicerLib.sat.scan import MODALITIES, resample
+from FluoroSAMSlicerLib.sat.scan import resample
 from FluoroSAMSlicerLib.sat.tokens import WordPieces
 from FluoroSAMSlicerLib.sat.windows import importance
 

@@ -16,7 +16,8 @@ from ..weights.staging import Progress, Watch, file_stamp, hash_source, staged
 from .checkpoint import load_published
 from .config import HEADS, TILE
 from .errors import CheckpointError
-from .storage import FORMAT, LICENCE_FILE, VOCABULARY, WEIGHTS, read_sat_description, require_fitting
+from .library import FORMAT
+from .storage import LICENCE_FILE, VOCABULARY, WEIGHTS, read_sat_description, require_fitting
 from .tokens import WordPieces
 
 LICENCE = "none stated"

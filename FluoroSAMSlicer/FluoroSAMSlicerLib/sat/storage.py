@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..weights import CheckpointError, Provenance, check_sha256, installed_model_folder, installed_models
+from ..weights import CheckpointError, Provenance, check_sha256, installed_model_folder
 from ..weights.library import DESCRIPTION
 from ..weights.reading import read_safetensors
 from .checkpoint import network_of
 from .classes import class_table
 from .config import SatConfig
 from .errors import TextError
+from .library import FORMAT, HOW_TO_INSTALL, installed_sat_models
 from .network import SAT
 from .tokens import FILE as VOCABULARY
 from .tokens import WordPieces
 
-FORMAT = "FluoroSAMSlicer SAT model 1"
 WEIGHTS = "model.safetensors"
 LICENCE_FILE = "LICENCE.txt"
 HASHED_AT_LOAD = 64 << 20
@@ -46,11 +46,6 @@ class SatModel:
                 "again with --vocabulary and the vocab.txt of bert-base-uncased"
             )
         return tuple(self.words.encode(prompt))
-
-
-def installed_sat_models() -> tuple[str, ...]:
-    """Names of the SAT models that the user installed."""
-    return installed_models(FORMAT)
 
 
 def load_sat_model(model: str | Path) -> SatModel:
@@ -115,11 +110,3 @@ def require_fitting(words: WordPieces, config: SatConfig, path: Path) -> None:
             f"{path}: this vocabulary has {len(words.words)} entries, the model {config.words}: it belongs to "
             "another model"
         )
-
-
-HOW_TO_INSTALL = (
-    "SAT's weights are not part of this program: get a model and its text encoder from "
-    "https://huggingface.co/zzh99/SAT and install them by: fluorosam models install nano.pth "
-    "--text-encoder nano_text_encoder.pth"
-)
-"""What to tell who has no SAT model."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..sat import SatError
 from ..sat.grid import SPACING
-from ..sat.scan import modality_of
+from ..sat.modality import modality_of
 from ..sat.windows import EXACT, FAST, PLANS
 
 COARSE = (1.4, 1.4, 4.2)

@@ -27,9 +27,9 @@ from ..sat import (
     restore,
 )
 from ..sat.features import own_folder, require_room
+from ..sat.modality import MODALITIES
 from ..sat.names import Request
 from ..sat.region import body_box, box_between
-from ..sat.scan import MODALITIES
 from ..sat.slabs import convolve
 from ..sat.storage import SatModel, load_sat_model
 from ..sat.windows import FAST, Window, only_air, plan_windows

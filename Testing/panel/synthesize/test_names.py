@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from mrml.synthesize.bench import ct_node, phantom
@@ -153,3 +156,16 @@ def test_a_script_finds_structures_and_renders_them(bench, ct):
     view = bench.logic.centred(bench.panel.context.view, ct, labels)
     image = bench.logic.render(ct, labels, view)
     assert bench.logic.truthFor(image) is not None
+
+
+def test_the_line_shows_up_and_names_are_understood_without_torch(small_sat):
+    """Images are rendered without torch; the tab must not ask for it before a structure is looked for."""
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from FluoroSAMSlicerLib.mrml.synthesize.labels import installed_label_models\n"
+        "from FluoroSAMSlicerLib.sat import request\n"
+        "from FluoroSAMSlicerLib.segmentation import LabelSettings\n"
+        "print(installed_label_models(), len(request(['ribs']).names), LabelSettings('fast').modality)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "('small',) 24 ct", done.stderr

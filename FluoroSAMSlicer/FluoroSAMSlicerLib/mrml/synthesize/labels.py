@@ -24,6 +24,12 @@ OF_CT = TAG_PREFIX + "labelsOf"
 """Role of the node reference from a segmentation that was made here to its CT."""
 
 
+IN_SLICER = (
+    "; in Slicer's Python console: from FluoroSAMSlicerLib.sat import install_sat_checkpoint; "
+    'install_sat_checkpoint("nano.pth", "nano_text_encoder.pth"). No licence is stated by the authors.'
+)
+
+
 @dataclass(frozen=True, eq=False)
 class LabelRequest:
     """``hu`` (K, J, I) of the scene, not copied, with its index to world (4, 4) LPS mm; what to find, and how."""
@@ -56,9 +62,9 @@ def installed_label_models() -> tuple[str, ...]:
 
 def how_to_install() -> str:
     """How the user gets a model, in a few sentences."""
-    from ...sat.storage import HOW_TO_INSTALL
+    from ...sat.library import HOW_TO_INSTALL
 
-    return HOW_TO_INSTALL
+    return HOW_TO_INSTALL + IN_SLICER
 
 
 def label_request(ct_node, text: str, model: str, plan: str = "exact") -> LabelRequest:

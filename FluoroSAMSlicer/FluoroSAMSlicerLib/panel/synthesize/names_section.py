@@ -17,6 +17,7 @@ from .context import DRRContext, explained
 
 MODEL, PLAN = "labelModel", "labelPlan"
 EXACT, FAST = "exact", "fast"
+NARROW = 300
 
 
 class DRRNamesSection:
@@ -147,4 +148,6 @@ class DRRNamesSection:
         label = self._ui.namesHowLabel
         label.setText(how_to_install())
         label.setVisible(not label.visible)
+        # A collapsible section does not ask its labels how high they get when their lines are broken.
+        label.setMinimumHeight(label.heightForWidth(max(label.width, NARROW)))
         self.listModels()
