@@ -106,7 +106,7 @@ def test_a_cancel_comes_within_a_layer_and_finished_windows_are_kept(small_sat, 
                 progress=lambda _, text: told.append(text),
                 cancelled=lambda: f"Window 3 of {count}" in told,
             )
-    files = list(keep.rglob("*.safetensors"))
+    files = list(keep.rglob("*.pt"))
     assert len(files) == 2 and not list(keep.rglob("*.part"))
     with Labeller.load(small_sat, "cpu", threads=1, precision="float32", keep=keep) as second:
         assert second.estimate(big, ["liver"]).kept == 2
@@ -139,9 +139,47 @@ def test_features_too_large_for_memory_go_to_disk_and_away_again(labeller, big, 
     on_disk = labeller.label(big, ["liver"]).mask("liver")
     assert np.array_equal(in_memory, on_disk)
     folder = labeller._temporary
-    assert len(list(folder.rglob("*.safetensors"))) == count
+    assert len(list(folder.rglob("*.pt"))) == count
     labeller.close()
     assert not folder.exists()
+
+
+def test_a_damaged_file_of_features_is_made_again(small_sat, small, tmp_path):
+    arguments = {"threads": 1, "precision": "float32", "keep": tmp_path / "features"}
+    with Labeller.load(small_sat, "cpu", **arguments) as first:
+        wanted = first.label(small, ["liver"]).mask("liver")
+    (file,) = (tmp_path / "features").rglob("*.pt")
+    whole = file.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", b"PK" + whole[:100]):
+        file.write_bytes(damaged)
+        with Labeller.load(small_sat, "cpu", **arguments) as second:
+            assert np.array_equal(second.label(small, ["liver"]).mask("liver"), wanted)
+
+
+def test_a_disk_that_fills_up_meanwhile_is_said_and_leaves_no_half_file(
+    small_sat, small, tmp_path, monkeypatch
+):
+    def full(_content, path) -> None:
+        path.write_bytes(b"half")
+        raise RuntimeError("[enforce fail at inline_container.cc] . unexpected pos 64 vs 0")
+
+    monkeypatch.setattr(torch, "save", full)
+    with Labeller.load(small_sat, "cpu", threads=1, keep=tmp_path / "features") as labeller:
+        with pytest.raises(SatError, match="disk full"):
+            labeller.label(small, ["liver"])
+    assert not [path for path in (tmp_path / "features").rglob("*") if path.is_file()]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_a_gpu_finds_what_the_processor_finds(small_sat, big):
+    with Labeller.load(small_sat, "cpu", precision="float32") as exact:
+        wanted = exact.label(big, ["liver", "spleen"])
+    with Labeller.load(small_sat, "cuda") as labeller:
+        found = labeller.label(big, ["liver", "spleen"])
+        assert labeller._kind == torch.float16
+    for name in ("liver", "spleen"):
+        one, other = wanted.mask(name), found.mask(name)
+        assert 2 * (one & other).sum() / (one.sum() + other.sum()) > 0.95
 
 
 def test_a_disk_without_room_is_said_before_anything_is_computed(labeller, big, monkeypatch):

@@ -6,18 +6,18 @@ import contextlib
 import os
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from torch import Tensor
 
 from .errors import SatError
 from .network import WindowFeatures
 from .windows import Window
 
 VOLUME, TOKENS = "volume", "tokens"
-SUFFIX = ".safetensors"
+SUFFIX = ".pt"
 MARGIN = 256 << 20
 """Bytes that stay free on the disk."""
 BEGUN = ".part"
@@ -26,7 +26,8 @@ BEGUN = ".part"
 class FeatureStore:
     """Features by window of one scan under one model. ``folder`` None keeps them in memory.
 
-    A folder holds one safetensors file a window, complete or not there; damaged ones count as not there.
+    A folder holds one file a window, complete or not there; damaged ones count as not there. Writing takes no copy
+    of a volume, and reading maps it, which safetensors' own functions would not do.
     ``kind`` is the number format that volumes are kept in, None for the one they come in.
     """
 
@@ -37,14 +38,7 @@ class FeatureStore:
     def __contains__(self, window: Window) -> bool:
         if self.folder is None:
             return window in self._memory
-        path = self._path(window)
-        if not path.is_file():
-            return False
-        try:
-            with safe_open(path, "pt") as file:
-                return {VOLUME, TOKENS} <= set(file.keys())
-        except (SafetensorError, OSError):
-            return False
+        return self._read(window) is not None
 
     def put(self, window: Window, features: WindowFeatures) -> None:
         """Raises :class:`SatError` for a disk that is full or not writable."""
@@ -56,9 +50,10 @@ class FeatureStore:
         part = path.with_suffix(f".{os.getpid()}{BEGUN}")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            save_file({VOLUME: volume.cpu().contiguous(), TOKENS: features.tokens.cpu().contiguous()}, part)
+            torch.save({VOLUME: volume.cpu().contiguous(), TOKENS: features.tokens.cpu().contiguous()}, part)
             os.replace(part, path)
-        except (OSError, SafetensorError) as problem:
+        # A disk that fills up makes a RuntimeError of torch's.
+        except (OSError, RuntimeError) as problem:
             raise SatError(
                 f"{self.folder}: the features of the CT cannot be kept there ({problem}); is the disk full?"
             ) from problem
@@ -70,8 +65,21 @@ class FeatureStore:
         """The volume is memory-mapped where it lies on disk. Raises KeyError for a window that is not there."""
         if self.folder is None:
             return self._memory[window]
-        with safe_open(self._path(window), "pt") as file:
-            return WindowFeatures(file.get_tensor(VOLUME), file.get_tensor(TOKENS))
+        content = self._read(window)
+        if content is None:
+            raise KeyError(window)
+        return WindowFeatures(content[VOLUME], content[TOKENS])
+
+    def _read(self, window: Window) -> dict[str, Tensor] | None:
+        path = self._path(window)
+        if not zipfile.is_zipfile(path):
+            return None
+        try:
+            content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+            return content if {VOLUME, TOKENS} <= content.keys() else None
+        # A damaged file can fail in any way that torch knows.
+        except Exception:
+            return None
 
     def clear(self) -> None:
         self._memory.clear()
