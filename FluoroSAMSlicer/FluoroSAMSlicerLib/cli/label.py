@@ -43,6 +43,12 @@ from .startup import quick_start
     metavar="all|body|X1,Y1,Z1,X2,Y2,Z2",
     help="What to look at; two corners are in LPS mm.",
 )
+@click.option(
+    "--orientation",
+    default="RAS",
+    show_default=True,
+    help="As SAT sees it; ASR for sagittal scans of the spine.",
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--threads", type=click.IntRange(1), help="Processor threads.  [default: all]")
 @click.option(
@@ -53,7 +59,19 @@ from .startup import quick_start
 )
 @click.option("--estimate", "only_estimate", is_flag=True, help="Say how long it will take, and stop.")
 def label(
-    ct, texts, model, output, modality, plan, coarse, region, device, threads, keep, only_estimate
+    ct,
+    texts,
+    model,
+    output,
+    modality,
+    plan,
+    coarse,
+    region,
+    orientation,
+    device,
+    threads,
+    keep,
+    only_estimate,
 ) -> None:
     """Find structures of a CT by their names and write them to a .seg.nrrd file on the CT's grid.
 
@@ -72,7 +90,7 @@ def label(
     with quick_start():
         from ..segmentation import Labeller, LabelSettings, Volume
 
-    settings = LabelSettings(plan, coarse, modality, _region(region))
+    settings = LabelSettings(plan, coarse, modality, _region(region), orientation.upper())
     volume = Volume.read(ct)
     with Labeller.load(model, device, threads=threads, keep=keep) as labeller:
         estimate = labeller.estimate(volume, texts, settings)

@@ -45,9 +45,14 @@ class Turn:
 
 
 def turn_to(placement: np.ndarray, code: str = RAS) -> Turn:
-    """The turn after which array axis n runs towards the n-th letter of ``code``."""
+    """The turn after which array axis n runs towards the n-th letter of ``code``, such as RAS.
+
+    Raises :class:`ScanError` for a code that does not name each axis once, and for a placement that is none.
+    """
     _check(placement)
-    wanted = [DIRECTIONS[letter] for letter in code]
+    wanted = [DIRECTIONS[letter] for letter in code if letter in DIRECTIONS]
+    if len(code) != 3 or sorted(row for row, _ in wanted) != [0, 1, 2]:
+        raise ScanError(f"{code!r} is no orientation: give three letters such as RAS or ASR")
     columns = placement[:3, :3] / np.linalg.norm(placement[:3, :3], axis=0)
     u, _, vt = np.linalg.svd(columns)
     nearest = u @ vt

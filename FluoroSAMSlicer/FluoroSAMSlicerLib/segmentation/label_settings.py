@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..sat import SatError
-from ..sat.grid import SPACING
+from ..sat.grid import RAS, SPACING
 from ..sat.modality import modality_of
 from ..sat.windows import EXACT, FAST, PLANS
 
@@ -23,13 +23,15 @@ class LabelSettings:
     plan: ``exact`` (as published) or ``fast`` (the fewest windows that cover). coarse: on a grid of
     1.4 x 1.4 x 4.2 mm instead of 1 x 1 x 3. Fast and coarse are not tested with the published weights.
     modality: ``ct``, ``mri``, ``pet`` or ``us``, or what a header calls it. region: ``all``, ``body``, or two
-    corners in world LPS mm.
+    corners in world LPS mm. orientation: where the axes of the array that SAT sees run; ASR is what its authors
+    recommend for sagittal scans of the spine.
     """
 
     plan: str = EXACT
     coarse: bool = False
     modality: str = "ct"
     region: str | tuple[Sequence[float], Sequence[float]] = ALL
+    orientation: str = RAS
 
     def __post_init__(self) -> None:
         if self.plan not in PLANS:

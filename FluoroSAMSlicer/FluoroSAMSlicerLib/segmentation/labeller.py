@@ -192,14 +192,11 @@ class Labeller:
         return CTLabels(tuple(labels), volume.grid, self.name, (*asked.notes, *settings.doubts))
 
     def _view(self, volume: Volume, settings: LabelSettings, check: Callable[[], None]) -> _View:
-        spacing = settings.spacing
-        key = _key(volume.voxels, volume.placement, settings.modality, spacing)
+        how = settings.modality, settings.orientation, settings.spacing
+        key = _key(volume.voxels, volume.placement, *how)
         if self._scan is None or self._scan[0] != key:
             self._scan = self._store = None
-            self._scan = (
-                key,
-                prepare(volume.image, volume.placement, settings.modality, spacing=spacing, check=check),
-            )
+            self._scan = key, prepare(volume.image, volume.placement, *how, check)
         scan = self._scan[1]
         limit = None
         if settings.region == BODY:

@@ -89,7 +89,7 @@ def label_request(ct_node, text: str, model: str, plan: str = "exact") -> LabelR
         patient.to_world,
         names,
         model,
-        LabelSettings(plan),
+        LabelSettings(plan, region="body" if plan == "fast" else "all"),
     )
 
 
