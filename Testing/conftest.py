@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -40,3 +41,50 @@ def reference_fixture() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+@pytest.fixture(scope="session")
+def sat_fixture() -> Path:
+    """SAT's parity fixture (``FLUOROSAM_SAT_FIXTURE`` or beside the shared data)."""
+    path = Path(os.environ.get("FLUOROSAM_SAT_FIXTURE") or SHARED.parent / "spec" / "sat" / "fixture")
+    if not path.exists():
+        message = f"parity fixture {path} is absent; set FLUOROSAM_SAT_FIXTURE to the folder that holds it"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+@pytest.fixture(scope="session")
+def sat_spec() -> Path:
+    """The folder with SAT's class names and the keys of its published files."""
+    return shared_data_path("../spec/sat")
+
+
+@pytest.fixture
+def user_models(tmp_path, monkeypatch) -> Path:
+    """An empty folder for the user's models."""
+    folder = tmp_path / "models"
+    monkeypatch.setenv("FLUOROSAM_MODELS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def small_sat(sat_fixture, user_models) -> str:
+    """The name of a small SAT model, installed from files of the published form."""
+    return install_small_sat(sat_fixture)
+
+
+def install_small_sat(sat_fixture: Path) -> str:
+    """Install the parity fixture's model where FLUOROSAM_MODELS says; its name."""
+    from FluoroSAMSlicerLib.sat import install_sat_checkpoint
+
+    facts = json.loads((sat_fixture / "config.json").read_text())
+    return install_sat_checkpoint(
+        sat_fixture / "like_nano.pth",
+        sat_fixture / "like_text_encoder.pth",
+        "small",
+        sat_fixture / "vocab.txt",
+        tile=tuple(facts["tile"]),
+        heads=facts["nhead"],
+    ).name

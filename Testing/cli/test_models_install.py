@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 from FluoroSAMSlicerLib.model import clip_vocabulary, installed_models, load_model
-from FluoroSAMSlicerLib.model.storage import file_sha256
+from FluoroSAMSlicerLib.weights import file_sha256
 
 LICENCE = "CC BY-NC-SA 4.0"
 

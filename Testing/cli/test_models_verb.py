@@ -20,7 +20,7 @@ def bundled(model_folder, tmp_path, monkeypatch):
 
 def test_list_tells_size_licence_and_hash(run, bundled):
     from FluoroSAMSlicerLib.model import load_model
-    from FluoroSAMSlicerLib.model.storage import file_sha256
+    from FluoroSAMSlicerLib.weights import file_sha256
 
     (entry,) = json.loads(run("models", "list", "--json").stdout)
     assert entry["name"] == "compact" and entry["licence"] == "Apache-2.0"

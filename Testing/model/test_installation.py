@@ -30,9 +30,8 @@ from FluoroSAMSlicerLib.model import (
     user_model_folder,
     verify_model,
 )
-from FluoroSAMSlicerLib.model import installation as installing
-from FluoroSAMSlicerLib.model.storage import file_sha256
 from FluoroSAMSlicerLib.segmentation import Predictor
+from FluoroSAMSlicerLib.weights import file_sha256, staging
 from safetensors.torch import load_file, save_file
 
 
@@ -309,7 +308,7 @@ def test_an_interrupted_installation_is_no_model(published, library, monkeypatch
     assert len(remains) == (1 if how == signal.SIGKILL else 0)
     install_checkpoint(published, "first")
     assert len(list(library.iterdir())) == len(remains) + 1, "a fresh folder may be at work"
-    monkeypatch.setattr(installing, "ABANDONED", -1.0)
+    monkeypatch.setattr(staging, "ABANDONED", -1.0)
     install_checkpoint(published, "second")
     assert sorted(p.name for p in library.iterdir()) == ["first", "second"]
 
@@ -346,7 +345,7 @@ def test_a_model_set_aside_by_a_process_that_died_comes_back(published, library,
     folder = install_checkpoint(published).folder
     folder.rename(library / ".replaced-fixture-123-abcd")
     assert not installed_models()
-    monkeypatch.setattr(installing, "ABANDONED", -1.0)
+    monkeypatch.setattr(staging, "ABANDONED", -1.0)
     install_checkpoint(published, "other")
     assert installed_models() == ("fixture", "other")
     verify_model("fixture")

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 import torch
 from FluoroSAMSlicerLib.model import CheckpointError, FluoroSAMConfig, load_reference_checkpoint
-from FluoroSAMSlicerLib.model.archive import read_archive
 from FluoroSAMSlicerLib.model.construction import empty_network
 from FluoroSAMSlicerLib.model.reference_keys import UNUSED, merging_order, reference_source
+from FluoroSAMSlicerLib.weights.archive import read_archive
 from safetensors.torch import load_file, save_file
 
 

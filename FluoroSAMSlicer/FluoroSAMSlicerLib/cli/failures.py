@@ -11,7 +11,9 @@ import click
 FAMILIES = {
     "radiograph": "RadiographError",
     "anatomy": "AnatomyError",
+    "weights": "ModelError",
     "model": "ModelError",
+    "sat": "SatError",
     "segmentation": "SegmentationError",
     "mrml": "SceneError",
     "drr": "DRRError",

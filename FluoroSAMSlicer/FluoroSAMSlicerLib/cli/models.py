@@ -25,12 +25,18 @@ def models() -> None:
 def list_models(as_json: bool) -> None:
     """Names, parameters, size, licence and SHA-256 of the models."""
     from ..model import ModelError, bundled_models, installed_models, locate_model, user_model_folder
+    from ..sat import installed_sat_models, locate_sat_model
 
     entries, faults = [], []
-    origins = {**dict.fromkeys(installed_models(), "installed"), **dict.fromkeys(bundled_models(), "bundled")}
-    for name in (*bundled_models(), *installed_models()):
+    of_ct = installed_sat_models()
+    origins = {
+        **dict.fromkeys((*installed_models(), *of_ct), "installed"),
+        **dict.fromkeys(bundled_models(), "bundled"),
+    }
+    for name in (*bundled_models(), *installed_models(), *of_ct):
         try:
-            entries.append({"name": name, "origin": origins[name], **describe(locate_model(name))})
+            folder = locate_sat_model(name) if name in of_ct else locate_model(name)
+            entries.append({"name": name, "origin": origins[name], **describe(folder, name in of_ct)})
         except ModelError as error:
             faults.append(str(error))
     if as_json:
@@ -60,16 +66,28 @@ def list_models(as_json: bool) -> None:
 )
 @click.option(
     "--vocabulary",
-    metavar="DIR",
+    metavar="PATH",
     type=click.Path(path_type=Path),
-    help="A folder with CLIP's vocab.json and merges.txt; by default the one that FILE lies in.",
+    help="A folder with CLIP's vocab.json and merges.txt; for SAT, the vocab.txt of bert-base-uncased. By default "
+    "the folder that FILE lies in.",
+)
+@click.option(
+    "--text-encoder",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="For SAT: the text encoder that was published with the network.",
 )
 @click.option("--accept-licence", is_flag=True, help="Accept the licence without being asked.")
 @click.option("--replace", is_flag=True, help="Replace a model of that name that came from another file.")
 def install(
-    file: Path, name: str | None, vocabulary: Path | None, accept_licence: bool, replace: bool
+    file: Path,
+    name: str | None,
+    vocabulary: Path | None,
+    text_encoder: Path | None,
+    accept_licence: bool,
+    replace: bool,
 ) -> None:
-    """Install the published FluoroSAM weights from a FILE that you downloaded, or what `fluorosam train` made.
+    """Install the published FluoroSAM or SAT weights that you downloaded, or what `fluorosam train` made.
 
     The checkpoint is converted once; nothing that it contains is run. Models go into your data folder, or
     into the one that the environment variable FLUOROSAM_MODELS names.
@@ -78,19 +96,28 @@ def install(
     fluorosam models install fluorosam.ckpt --vocabulary clip-vit-base-patch32
     fluorosam segment chest.dcm --text heart --model swin-l --output results
     fluorosam models install pelvis/model
+    fluorosam models install nano.pth --text-encoder nano_text_encoder.pth
     """
     from ..model import saved_model_folder
     from ..model.installation import LICENCE_TEXT, install_checkpoint
+    from ..sat.installation import LICENCE_TEXT as SAT_LICENCE_TEXT
+    from ..sat.installation import install_sat_checkpoint
 
-    if not saved_model_folder(file):
-        click.echo(LICENCE_TEXT)
+    saved = saved_model_folder(file)
+    of_ct = not saved and (text_encoder is not None or _is_sat(file))
+    if not saved:
+        click.echo(SAT_LICENCE_TEXT if of_ct else LICENCE_TEXT)
         if not accept_licence:
             if not _on_terminal():
                 raise click.UsageError("give --accept-licence if you accept this licence")
-            click.confirm("Do you accept this licence?", abort=True)
+            click.confirm("Go on?" if of_ct else "Do you accept this licence?", abort=True)
     with _progress() as progress:
-        installed = install_checkpoint(file, name, vocabulary, replace, progress)
-    click.echo(f"{installed.name}: installed ({installed.provenance.name}, {installed.provenance.licence})")
+        if of_ct:
+            installed = install_sat_checkpoint(file, text_encoder, name, vocabulary, replace, progress)
+        else:
+            installed = install_checkpoint(file, name, vocabulary, replace, progress)
+    licence = f"licence {installed.provenance.licence}" if of_ct else installed.provenance.licence
+    click.echo(f"{installed.name}: installed ({installed.provenance.name}, {licence})")
     digest = installed.provenance.details.get("sha256")
     click.echo(f"  source      {file}{f', SHA-256 {digest}' if digest else ''}")
     click.echo(f"  folder      {installed.folder}")
@@ -104,9 +131,10 @@ def install(
 def verify(chosen: tuple[str, ...]) -> None:
     """Check models file by file against their recorded SHA-256, then load them; without a name, all."""
     from ..model import ModelError, bundled_models, installed_models
+    from ..sat import installed_sat_models
 
     faults = []
-    for model in chosen or (*bundled_models(), *installed_models()):
+    for model in chosen or (*bundled_models(), *installed_models(), *installed_sat_models()):
         try:
             click.echo(f"{model}: intact ({_verified(model)})")
         except ModelError as error:
@@ -117,13 +145,30 @@ def verify(chosen: tuple[str, ...]) -> None:
 
 def _verified(model: str) -> str:
     from ..model import load_model, locate_model, verify_model
+    from ..sat import installed_sat_models, load_sat_model, verify_sat_model
 
+    if model in installed_sat_models():
+        verify_sat_model(model)
+        loaded = load_sat_model(model)
+        count = sum(parameter.numel() for parameter in loaded.network.parameters())
+        licence = loaded.provenance.licence
+        return f"{loaded.provenance.name}, {count / 1e6:.2f} M parameters, licence {licence}"
     if not locate_model(model).is_file():
         verify_model(model)
     network, tokenizer, provenance = load_model(model)
     count = sum(parameter.numel() for parameter in network.parameters())
     texts = "" if getattr(tokenizer, "missing", None) is None else ", reads no text without CLIP's vocabulary"
     return f"{provenance.name}, {count / 1e6:.2f} M parameters, {provenance.licence}{texts}"
+
+
+def _is_sat(file: Path) -> bool:
+    """Whether ``file`` is a checkpoint of SAT; what cannot be read is for the installation to explain."""
+    from ..sat import CheckpointError, is_published
+
+    try:
+        return is_published(file)
+    except CheckpointError:
+        return False
 
 
 def _on_terminal() -> bool:
@@ -146,12 +191,13 @@ def _progress() -> Iterator:
         yield show
 
 
-def describe(folder: Path) -> dict[str, object]:
-    """What the files of a saved model say about it, without loading the weights."""
+def describe(folder: Path, of_ct: bool = False) -> dict[str, object]:
+    """What the files of a saved model, or one of SAT (``of_ct``), say about it, without loading the weights."""
     from ..model import CheckpointError
     from ..model.storage import WEIGHTS, read_description
+    from ..sat.storage import read_sat_description
 
-    description, _, provenance = read_description(folder)
+    description, _, provenance = (read_sat_description if of_ct else read_description)(folder)
     try:
         parameters = _parameter_count(folder / WEIGHTS)
         size = sum((folder / name).stat().st_size for name in description["files"])

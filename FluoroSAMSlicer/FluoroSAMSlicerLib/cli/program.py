@@ -11,7 +11,7 @@ import click
 from .. import __version__
 from .failures import INTERRUPTED, Failure, explain, set_verbose, show_traceback
 
-VERBS = ("segment", "evaluate", "models", "anatomy", "render", "synthesize", "train")
+VERBS = ("segment", "evaluate", "models", "anatomy", "label", "render", "synthesize", "train")
 
 
 class Program(click.Group):

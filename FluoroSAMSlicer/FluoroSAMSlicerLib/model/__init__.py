@@ -7,6 +7,13 @@ when a name that needs them is first used.
 from __future__ import annotations
 
 from ..lazy import lazy_name
+from ..weights.library import (
+    installed_model_folder,
+    installed_models,
+    saved_model_folder,
+    saved_model_name,
+    user_model_folder,
+)
 from .errors import CheckpointError, InstallationCancelled, InstallationError, ModelError, TokenError
 
 _HOME = {
@@ -32,11 +39,6 @@ _HOME = {
     "locate_model": "storage",
     "InstalledModel": "installation",
     "install_checkpoint": "installation",
-    "installed_models": "library",
-    "installed_model_folder": "library",
-    "saved_model_folder": "library",
-    "saved_model_name": "library",
-    "user_model_folder": "library",
 }
 
 __all__ = [
@@ -45,6 +47,11 @@ __all__ = [
     "InstallationError",
     "ModelError",
     "TokenError",
+    "installed_model_folder",
+    "installed_models",
+    "saved_model_folder",
+    "saved_model_name",
+    "user_model_folder",
     *_HOME,
 ]
 

@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
+from ..weights import CheckpointError, InstallationCancelled, InstallationError, ModelError
 
-class ModelError(Exception):
-    """A model, its input or its files cannot be used; the message says why and what to do."""
-
-
-class CheckpointError(ModelError):
-    """A weights file is unreadable, unsafe, incomplete, or belongs to another model."""
+__all__ = ["CheckpointError", "InstallationCancelled", "InstallationError", "ModelError", "TokenError"]
 
 
 class TokenError(ModelError):
     """A text prompt cannot be turned into tokens."""
-
-
-class InstallationError(ModelError):
-    """A model cannot be put into the user's model folder; what was there before is as it was."""
-
-
-class InstallationCancelled(InstallationError):
-    """The user called the installation off."""

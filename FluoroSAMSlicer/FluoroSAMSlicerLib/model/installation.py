@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import hashlib
 import json
 import os
-import secrets
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
 from .. import __version__
+from ..weights import InstalledModel, Provenance, file_sha256, stored_size, write_weights
+from ..weights.library import (
+    FORMAT,
+    installed_model_folder,
+    saved_model_folder,
+    saved_model_name,
+    taken_names,
+)
+from ..weights.staging import Progress, Watch, file_stamp, hash_source, staged
 from .clip_vocabulary import (
     END,
     find_clip_vocabulary,
@@ -25,26 +29,15 @@ from .clip_vocabulary import (
     write_clip_vocabulary,
 )
 from .config import FluoroSAMConfig
-from .errors import CheckpointError, InstallationCancelled, InstallationError, TokenError
-from .library import (
-    FOLDER_VARIABLE,
-    FORMAT,
-    installed_model_folder,
-    installed_models,
-    saved_model_folder,
-    saved_model_name,
-)
+from .errors import CheckpointError, InstallationError, TokenError
 from .reference import load_reference_checkpoint
 from .storage import (
     CONFIG,
     WEIGHTS,
-    Provenance,
     bundled_models,
-    file_sha256,
     read_description,
     verify_model,
 )
-from .weights_file import PIECE, stored_size, write_weights
 
 LICENCE = "CC BY-NC-SA 4.0"
 LICENCE_TEXT = (
@@ -55,25 +48,6 @@ LICENCE_TEXT = (
 )
 """What the user is shown before an installation, and what is kept beside the weights."""
 LICENCE_FILE = "LICENCE.txt"
-
-MARGIN = 16 << 20
-"""Bytes beyond the weights that must be free: vocabulary, description, and what the file system takes."""
-ABANDONED = 3600.0
-"""Seconds without a change after which the remains of an interrupted installation are removed."""
-_BEGUN, _ASIDE = ".installing-", ".replaced-"
-_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
-
-Progress = Callable[[float, str], None]
-
-
-@dataclass(frozen=True)
-class InstalledModel:
-    """A model in the user's folder: ``notes`` say what the user should know, such as a vocabulary to get."""
-
-    name: str
-    folder: Path
-    provenance: Provenance
-    notes: tuple[str, ...] = ()
 
 
 def install_checkpoint(
@@ -102,20 +76,20 @@ def install_checkpoint(
     full or not writable, and :class:`InstallationCancelled`.
     """
     path = Path(path)
-    watch = _Watch(progress or (lambda fraction, text: None), cancelled or (lambda: False))
+    watch = Watch(progress or (lambda fraction, text: None), cancelled or (lambda: False))
     if saved := saved_model_folder(path):
         return _install_saved(saved, name or saved_model_name(saved), replace, watch)
     if path.is_dir():
         raise InstallationError(f"{path} is a folder: give the checkpoint file itself")
     watch.report("Reading the checkpoint")
-    before = _stamp(path)
+    before = file_stamp(path)
     network = load_reference_checkpoint(path)
     config = network.config
     state = {key: t for key, t in network.state_dict().items() if not key.endswith("num_batches_tracked")}
     folder = _free_folder(name or config.name)
     words, notes = _vocabulary(path, folder, vocabulary, config)
     watch.total = path.stat().st_size + stored_size(state)
-    source = _hash_source(path, watch)
+    source = hash_source(path, watch)
     _refuse_other(folder, source, replace)
     provenance = Provenance(
         f"FluoroSAM {config.name}",
@@ -129,9 +103,9 @@ def install_checkpoint(
             "licence_url": "https://creativecommons.org/licenses/by-nc-sa/4.0/",
         },
     )
-    with _staged(folder, stored_size(state)) as stage:
+    with staged(folder, stored_size(state)) as stage:
         files = {WEIGHTS: write_weights(stage / WEIGHTS, state, {"format": FORMAT}, watch.advance)}
-        if _stamp(path) != before:
+        if file_stamp(path) != before:
             raise InstallationError(f"{path} changed while it was read: install it again when it is complete")
         written = list(write_clip_vocabulary(stage, *words)) if words else []
         (stage / LICENCE_FILE).write_text(LICENCE_TEXT + "\n", encoding="utf-8")
@@ -142,14 +116,14 @@ def install_checkpoint(
     return InstalledModel(folder.name, folder, provenance, notes)
 
 
-def _install_saved(source: Path, name: str, replace: bool, watch: _Watch) -> InstalledModel:
+def _install_saved(source: Path, name: str, replace: bool, watch: Watch) -> InstalledModel:
     watch.report("Checking the model")
     verify_model(source)
     description, _, provenance = read_description(source)
     folder, files = _free_folder(name), (*description["files"], CONFIG)
     _refuse_other(folder, description["files"][WEIGHTS], replace)
     watch.total = sum((source / file).stat().st_size for file in files)
-    with _staged(folder, watch.total) as stage:
+    with staged(folder, watch.total) as stage:
         watch.report("Copying the model")
         for file in files:
             shutil.copyfile(source / file, stage / file)
@@ -158,38 +132,10 @@ def _install_saved(source: Path, name: str, replace: bool, watch: _Watch) -> Ins
     return InstalledModel(folder.name, folder, provenance)
 
 
-class _Watch:
-    """How far the work is, in bytes; ends it where the user called it off."""
-
-    def __init__(self, tell: Progress, cancelled: Callable[[], bool]) -> None:
-        self.tell, self.cancelled, self.total, self.done, self.text = tell, cancelled, 0, 0, ""
-
-    def report(self, text: str) -> None:
-        self.text = text
-        self.advance(0)
-
-    def advance(self, count: int) -> None:
-        self.done += count
-        if self.cancelled():
-            raise InstallationCancelled("the installation was called off; nothing was installed")
-        self.tell(min(0.99, self.done / self.total) if self.total else 0.0, self.text)
-
-    def finish(self) -> None:
-        self.tell(1.0, "Installed")
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        facts = path.stat()
-    except OSError as problem:
-        raise CheckpointError(f"{path}: there is no such weights file") from problem
-    return facts.st_size, facts.st_mtime_ns
-
-
 def _free_folder(name: str) -> Path:
     """Where the model goes; refuses names that are a bundled model's, or differ from another's in case."""
     folder = installed_model_folder(name)
-    for taken in (*bundled_models(), *installed_models()):
+    for taken in (*bundled_models(), *taken_names()):
         if taken.lower() == name.lower() and (taken != name or taken in bundled_models()):
             raise InstallationError(f"there is a model called {taken} already: give another name")
     return folder
@@ -236,20 +182,6 @@ def _fitting(folder: Path, config: FluoroSAMConfig) -> tuple:
     return vocabulary, merges
 
 
-def _hash_source(path: Path, watch: _Watch) -> str:
-    watch.report("Checking the checkpoint")
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while piece := file.read(PIECE):
-                digest.update(piece)
-                watch.advance(len(piece))
-    except OSError as problem:
-        raise CheckpointError(f"{path}: cannot be read ({problem.strerror or problem})") from problem
-    watch.report("Converting the weights")
-    return digest.hexdigest()
-
-
 def _describe(path: Path, config: FluoroSAMConfig, provenance: Provenance, files: Mapping[str, str]) -> None:
     description = {
         "format": FORMAT,
@@ -261,65 +193,3 @@ def _describe(path: Path, config: FluoroSAMConfig, provenance: Provenance, files
         file.write(json.dumps(description, indent=2) + "\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-@contextmanager
-def _staged(folder: Path, size: int) -> Iterator[Path]:
-    """A folder to build the model in, which takes the place of ``folder`` if nothing goes wrong inside."""
-    library = folder.parent
-    stage = library / f"{_BEGUN}{folder.name}-{os.getpid()}-{secrets.token_hex(4)}"
-    try:
-        library.mkdir(parents=True, exist_ok=True)
-        _clear_abandoned(library)
-        free = shutil.disk_usage(library).free
-        if free < size + MARGIN:
-            raise InstallationError(_no_space(library, size + MARGIN, free))
-        stage.mkdir()
-        yield stage
-        _exchange(stage, folder)
-    except OSError as problem:
-        if problem.errno in _FULL:
-            raise InstallationError(_no_space(library, size + MARGIN)) from problem
-        raise InstallationError(
-            f"{problem.filename or library}: the model cannot be installed ({problem.strerror or problem}); "
-            f"the environment variable {FOLDER_VARIABLE} can name another folder"
-        ) from problem
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
-def _exchange(stage: Path, folder: Path) -> None:
-    """``stage`` becomes ``folder``; what was there goes only when the new one is in its place."""
-    if not folder.exists():
-        stage.rename(folder)
-        return
-    aside = folder.with_name(f"{_ASIDE}{folder.name}-{os.getpid()}-{secrets.token_hex(4)}")
-    folder.rename(aside)
-    try:
-        stage.rename(folder)
-    except BaseException:
-        aside.rename(folder)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _clear_abandoned(library: Path) -> None:
-    """Remove what processes left that were killed while they installed; put back what they had set aside."""
-    for remains in (*library.glob(f"{_BEGUN}*"), *library.glob(f"{_ASIDE}*")):
-        with contextlib.suppress(OSError):
-            changed = max(file.lstat().st_ctime for file in (remains, *remains.iterdir()))
-            if time.time() - changed < ABANDONED:
-                continue
-            name = remains.name.removeprefix(_ASIDE).rsplit("-", 2)[0]
-            if remains.name.startswith(_ASIDE) and not (library / name).exists():
-                remains.rename(library / name)
-            else:
-                shutil.rmtree(remains, ignore_errors=True)
-
-
-def _no_space(library: Path, needed: int, free: int | None = None) -> str:
-    here = "" if free is None else f", {free / 2**20:.0f} MiB are free"
-    return (
-        f"{library}: the disk is full; the model needs {needed / 2**20:.0f} MiB{here}. Nothing was installed. Make "
-        f"room, or name a folder on another disk in the environment variable {FOLDER_VARIABLE}"
-    )

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from .archive import read_archive
+from ..weights import read_archive, read_safetensors
 from .config import PUBLISHED_SWIN, FluoroSAMConfig
 from .construction import empty_network, fill
 from .errors import CheckpointError, ModelError
@@ -52,15 +51,6 @@ def read_reference_weights(path: str | Path) -> dict[str, Tensor]:
         return _strip(read_archive(path), path)
     except OSError as problem:
         raise CheckpointError(f"{path}: the weights file cannot be read ({problem})") from problem
-
-
-def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a safetensors file by its key; :class:`CheckpointError` if it is damaged."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}
-    except SafetensorError as problem:
-        raise CheckpointError(f"{path}: not a complete safetensors file ({problem})") from problem
 
 
 def _strip(content: object, path: Path) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from ..weights import Provenance, check_sha256, read_safetensors
+from ..weights.library import DESCRIPTION, FORMAT, installed_model_folder, installed_models
 from .clip_vocabulary import SIMPLE
 from .config import FluoroSAMConfig
 from .construction import empty_network, fill
 from .errors import CheckpointError, ModelError
-from .library import DESCRIPTION, FORMAT, installed_model_folder, installed_models
 from .network import FluoroSAM
-from .reference import load_reference_checkpoint, read_safetensors
+from .reference import load_reference_checkpoint
 from .tokens import CompactTokenizer, PublishedTokenizer
 
 CONFIG, WEIGHTS, TOKENIZER = DESCRIPTION, "model.safetensors", "tokenizer.json"
@@ -30,16 +31,6 @@ COMPANIONS = {TOKENIZER, "vocab.json", "merges.txt", SIMPLE, "LICENCE.txt"}
 """Files that a model may have beside its weights."""
 HASHED_AT_LOAD = 64 << 20
 """Files up to this size (bytes) are checked against their SHA-256 at every load; verify_model checks all."""
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where weights come from: shown to the user and recorded with every segment they make."""
-
-    name: str
-    licence: str
-    source: str
-    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 Tokens = CompactTokenizer | PublishedTokenizer
@@ -99,7 +90,7 @@ def load_model(path: str | Path = "compact") -> tuple[FluoroSAM, Tokens, Provena
     description, config, provenance = read_description(folder)
     for name in description["files"]:
         if (folder / name).is_file() and (folder / name).stat().st_size <= HASHED_AT_LOAD:
-            _check_hash(folder / name, description["files"][name])
+            check_sha256(folder / name, description["files"][name])
     model = _network(folder / WEIGHTS, config)
     if TOKENIZER in description["files"]:
         tokenizer = CompactTokenizer.read(folder / TOKENIZER, config.text.context)
@@ -117,7 +108,7 @@ def verify_model(model: str | Path) -> None:
     folder = locate_model(model)
     description, _, _ = read_description(folder)
     for name, digest in description["files"].items():
-        _check_hash(folder / name, digest)
+        check_sha256(folder / name, digest)
 
 
 def locate_model(model: str | Path) -> Path:
@@ -172,15 +163,6 @@ def read_description(folder: Path) -> tuple[dict[str, Any], FluoroSAMConfig, Pro
         ) from problem
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, hexadecimal, read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
 def _network(path: Path, config: FluoroSAMConfig) -> FluoroSAM:
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such weights file")
@@ -220,17 +202,6 @@ def _check_vocabulary(tokenizer: CompactTokenizer, config: FluoroSAMConfig) -> N
     text = config.text
     if tokenizer.end_of_text != text.end_of_text or tokenizer.tokenizer.get_vocab_size() > text.vocabulary:
         raise CheckpointError("the tokenizer belongs to another model: its ids do not fit the text encoder")
-
-
-def _check_hash(path: Path, expected: str) -> None:
-    try:
-        digest = file_sha256(path)
-    except OSError as problem:
-        raise CheckpointError(f"{path}: cannot be read ({problem.strerror or problem})") from problem
-    if digest != expected:
-        raise CheckpointError(
-            f"{path}: truncated, altered, or of another model (its SHA-256 is not the recorded one)"
-        )
 
 
 def _write(folder: Path, contents: Mapping[str, bytes]) -> None:

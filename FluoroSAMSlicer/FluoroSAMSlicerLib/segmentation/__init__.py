@@ -16,11 +16,16 @@ from .errors import DeviceError, ImageError, PromptError, SegmentationError
 from .prompt import Prompt
 
 _HOME = {
+    "CTLabels": "ct_labels",
     "Candidates": "prediction",
+    "Estimate": "label_settings",
     "ImageEmbedding": "embedding",
+    "LabelSettings": "label_settings",
+    "Labeller": "labeller",
     "Prediction": "prediction",
     "Predictor": "predictor",
     "PromptSession": "session",
+    "Volume": "ct_labels",
 }
 
 __all__ = ["DeviceError", "ImageError", "Prompt", "PromptError", "SegmentationError", *_HOME]

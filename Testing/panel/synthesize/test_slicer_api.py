@@ -6,17 +6,22 @@ The names in its files, and its form, are looked up in test_slicer_api with thos
 from __future__ import annotations
 
 import pytest
+from conftest import install_small_sat
 from panel.pythonqt import CONNECTED, USED
 from panel.synthesize.bench import Parameters, new_drr_bench
 from panel.test_slicer_api import FILES, FORMS, has_member, has_signal
 
 
 @pytest.fixture(scope="module")
-def everything_pressed(application, tmp_path_factory):
+def everything_pressed(application, tmp_path_factory, sat_fixture):
     """Every part of the tab has done its work, and so has shown what it uses of its widgets."""
     folder = tmp_path_factory.mktemp("pressed")
-    with new_drr_bench(application, folder) as bench:
+    with pytest.MonkeyPatch.context() as patch, new_drr_bench(application, folder) as bench:
         ui, panel = bench.ui, bench.panel
+        ui.namesHowButton.click()
+        patch.setenv("FLUOROSAM_MODELS", str(folder / "models"))
+        install_small_sat(sat_fixture)
+        panel.names.listModels()
         panel.setParameters(Parameters(bench.scene))
         bench.add_patient()
         ui.presetComboBox.setCurrentIndex(1)
@@ -34,6 +39,12 @@ def everything_pressed(application, tmp_path_factory):
         ui.sidSlider.setValue(5000.0)
         bench.wait()
         ui.cancelButton.click()
+        ui.namesPlanComboBox.setCurrentIndex(1)
+        ui.namesPlanComboBox.activated.emit(1)
+        ui.namesEdit.setText("liver")
+        ui.namesButton.click()
+        bench.wait()
+        ui.namesStopButton.click()
         ui.countSpinBox.setValue(2)
         ui.sizeComboBox.setCurrentIndex(0)
         ui.laoCheckBox.setChecked(False)

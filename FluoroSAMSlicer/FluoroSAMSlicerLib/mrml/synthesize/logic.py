@@ -24,6 +24,15 @@ from ..errors import SceneError
 from ..segment.job import Cancelled
 from .check import CheckRequest, CheckResult, DiceRow, apply_answer, check_request, compute_check
 from .job import PREVIEW, RENDER, SAMPLES, SET, DRREngine, DRRRequest, Preview, RenderedView, Samples
+from .labels import (
+    LabelEngine,
+    LabelRequest,
+    LabelResult,
+    add_labels,
+    how_to_install,
+    installed_label_models,
+    label_request,
+)
 from .patient import LabelChoice, grid_of, index_to_world, label_choices, take_patient
 from .scene import add_rendered, geometry_of, truth_of
 from .view import RAS_TO_LPS, ViewSettings, preset_names, preset_view
@@ -34,6 +43,8 @@ __all__ = [
     "DRRLogic",
     "DRRRequest",
     "DiceRow",
+    "LabelRequest",
+    "LabelResult",
     "Preview",
     "RenderedView",
     "Samples",
@@ -46,12 +57,13 @@ class DRRLogic:
 
     def __init__(self, scene, segment_logic: Callable | None = None) -> None:
         self.scene = scene
-        self._engine = DRREngine()
+        self._engine, self._labels = DRREngine(), LabelEngine()
         self._segment_logic, self._own = segment_logic, None
 
     def close(self) -> None:
         """Let go of the CT and all caches."""
         self._engine.release()
+        self._labels.release()
 
     @property
     def segmentLogic(self):
@@ -115,6 +127,25 @@ class DRRLogic:
         patients = self._patients(pairs, segments)
         return DRRRequest(SET, "Training set", patients, None, settings, folder=Path(folder).expanduser())
 
+    def labelModels(self) -> tuple[str, ...]:
+        """Names of the installed models that find structures in a CT."""
+        return installed_label_models()
+
+    def labelRequest(self, ctNode, names: str, model: str = "", plan: str = "exact") -> LabelRequest:
+        """Find structures of a CT by their names, parted by commas; ``model`` by default the first installed.
+
+        ``plan`` is "exact" or "fast". Raises SceneError, SatError, AnatomyError.
+        """
+        chosen = model or next(iter(self.labelModels()), "")
+        if not chosen:
+            raise SceneError(how_to_install())
+        return label_request(ctNode, names, chosen, plan)
+
+    def label(self, ctNode, names: str, model: str = "", plan: str = "exact"):
+        """Find structures of a CT by their names; the segmentation node that holds them, ready for `render`."""
+        request = self.labelRequest(ctNode, names, model, plan)
+        return self.apply(request, self.compute(request))
+
     def checkRequest(self, volumeNode) -> CheckRequest:
         """Ask the model for every structure whose true mask a rendered image has."""
         return check_request(self.segmentLogic, volumeNode)
@@ -127,12 +158,17 @@ class DRRLogic:
         """
         if isinstance(request, CheckRequest):
             return compute_check(self.segmentLogic, request, cancelled, progress)
+        if isinstance(request, LabelRequest):
+            return self._labels.compute(request, cancelled, progress)
         return self._engine.compute(request, cancelled, progress)
 
     def apply(self, request, result):
-        """Put a result into the scene: the volume node of a RenderedView; the segments of a check, None."""
+        """Put a result into the scene: the volume node of a RenderedView, the segmentation node of labels; of a
+        check the segments, None."""
         if isinstance(result, RenderedView):
             return add_rendered(self.scene, result)
+        if isinstance(result, LabelResult):
+            return add_labels(self.scene, request, result)
         if isinstance(result, CheckResult):
             for answer in result.answers:
                 self.applyAnswer(answer)

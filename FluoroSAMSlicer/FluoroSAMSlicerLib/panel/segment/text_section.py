@@ -10,8 +10,8 @@ from slicer.i18n import tr as _
 
 from ...anatomy import AnatomyError
 from ..binding import connect
+from ..name_completer import NameCompleter
 from ..settings import Settings
-from .name_completer import NameCompleter
 
 PREVIEW_MS = 300
 RECENT = 12

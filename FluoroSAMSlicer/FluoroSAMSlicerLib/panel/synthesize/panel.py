@@ -12,6 +12,7 @@ import slicer.util
 from slicer.i18n import tr as _
 
 from ...mrml.synthesize.c_arm import CArm
+from ...mrml.synthesize.labels import OF_CT, told
 from ...mrml.synthesize.view import ViewSettings
 from ..binding import Held, connect
 from ..observations import Observations
@@ -19,6 +20,7 @@ from .context import DRRContext, explained
 from .dice_section import DRRDiceSection
 from .install_box import DRRInstallBox
 from .jobs import DRRJobs
+from .names_section import DRRNamesSection
 from .patient_section import DRRPatientSection
 from .picture import show_picture
 from .set_section import DRRSetSection
@@ -33,6 +35,7 @@ class DRRPanel:
     gives them stand-ins."""
 
     patient: DRRPatientSection
+    names: DRRNamesSection
     view: DRRViewSection
     dice: DRRDiceSection
     set: DRRSetSection
@@ -68,12 +71,13 @@ class DRRPanel:
     @property
     def busy(self) -> bool:
         """Whether something is under way, other than the writing of a set."""
-        return self.jobs.busy or bool(self._answers)
+        return self.jobs.busy or self.names.busy or bool(self._answers)
 
     def enter(self) -> None:
         """The tab is looked at."""
         self._entered = True
         self.patient.suggest()
+        self.names.listModels()
         self._draw()
         self.refresh()
 
@@ -88,6 +92,7 @@ class DRRPanel:
         self._remember.stop()
         self._forgetAnswers()
         self.jobs.close()
+        self.names.close()
         self.set.close()
         self.patient.close()
         self._sceneObservations.clear()
@@ -100,6 +105,7 @@ class DRRPanel:
         self._remember.stop()
         if parameters is None:
             self.jobs.abandon()
+            self.names.stop()
             self._forgetAnswers()
             self.set.stop()
             self._handleObservations.clear()
@@ -217,6 +223,15 @@ class DRRPanel:
         self.refresh()
         self.remember()
 
+    def onLabelled(self, result, node) -> None:
+        """Structures of the CT were found, and are in the scene."""
+        if node is None:
+            return
+        if self.context.ct is node.GetNodeReference(OF_CT):
+            self.patient.choose(self.context.ct, node, self.patient.leftOut)
+        self.context.status.say(told(result))
+        self.remember()
+
     def onChecked(self, result, _node) -> None:
         """The model has answered; its masks come into the scene a few at a time, so that nobody waits for them."""
         self.dice.fill(result.rows)
@@ -254,6 +269,7 @@ class DRRPanel:
         self.ui.centreButton.setEnabled(there)
         self.dice.refresh()
         self.set.refresh()
+        self.names.refresh()
 
     def _showPreview(self, grey, note: str) -> None:
         show_picture(self.ui.previewLabel, grey, PREVIEW_PX)

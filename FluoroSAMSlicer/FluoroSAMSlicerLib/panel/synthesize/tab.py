@@ -16,6 +16,7 @@ from .context import DRRContext
 from .dice_section import DRRDiceSection
 from .install_box import DRRInstallBox, SynthesizeRequirements
 from .jobs import DRRJobs
+from .names_section import DRRNamesSection
 from .panel import DRRPanel
 from .patient_section import DRRPatientSection
 from .set_section import DRRSetSection
@@ -50,6 +51,7 @@ def synthesize_panel(
         )
         panel.dice = DRRDiceSection(ui, context, onOpen, panel.check)
         panel.view = DRRViewSection(ui, context, panel.onView, panel.centre, panel.render, panel.onShown)
+        panel.names = DRRNamesSection(ui, context, settings, BackgroundJobs(logic.compute), panel.onLabelled)
         panel.patient = DRRPatientSection(ui, context, panel.onPatient, panel.onLabels)
 
     return DRRPanel(ui, context, parts)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import qt
 
-from ..binding import connect
+from .binding import connect
 
 SHOWN = 10
 SEPARATORS = ",;"

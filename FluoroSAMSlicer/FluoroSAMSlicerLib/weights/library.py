@@ -42,8 +42,16 @@ def user_model_folder() -> Path:
     return base / APPLICATION / "models"
 
 
-def installed_models() -> tuple[str, ...]:
-    """Names of the models that the user installed."""
+def installed_models(format: str = FORMAT) -> tuple[str, ...]:
+    """Names of the models that the user installed, of the kind whose description has this ``format``.
+
+    A damaged description counts as of the usual format, so that its fault is heard of.
+    """
+    return tuple(name for name in taken_names() if _format(user_model_folder() / name) in _kinds(format))
+
+
+def taken_names() -> tuple[str, ...]:
+    """Names of everything in the user's folder, whatever kind of model it is."""
     try:
         folders = [entry for entry in user_model_folder().iterdir() if _NAME.fullmatch(entry.name)]
     except OSError:
@@ -78,3 +86,14 @@ def saved_model_name(folder: Path) -> str:
     """What a saved model is called: as its folder, or as the training whose result it is."""
     folder = folder.absolute()
     return (folder.parent if folder.name == TRAINED else folder).name
+
+
+def _kinds(format: str) -> tuple[str | None, ...]:
+    return (format, None) if format == FORMAT else (format,)
+
+
+def _format(folder: Path) -> str | None:
+    try:
+        return json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -53,7 +53,7 @@ def read_archive(path: Path) -> Any:
     """The object saved in ``path``, its tensors memory-mapped from the file and on the CPU.
 
     Raises :class:`CheckpointError` for a file that is no such archive, is truncated, or wants to import
-    anything that a FluoroSAM checkpoint has no business with.
+    anything that a checkpoint has no business with.
     """
     try:
         with zipfile.ZipFile(path) as archive:
