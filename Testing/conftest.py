@@ -40,3 +40,11 @@ def reference_fixture() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+@pytest.fixture(scope="session")
+def packed_dolls(tmp_path_factory) -> Path:
+    """A folder of made bodies, packed for quick exposures; every region is in one of them."""
+    from dolls import packed
+
+    return packed(tmp_path_factory.mktemp("packed"))

@@ -50,6 +50,7 @@ def launch(stream, volumes, spacing_mm: float, density, path, as_array) -> None:
 
 @lru_cache(maxsize=1)
 def _kernel():
+    global cuda  # numba's simulator puts its own in place of the module's
     from numba import cuda
 
     on_device = cuda.jit(device=True, fastmath=True)(trace)
