@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from ..dataset.masks import MaskRule
 from ..dataset.quick import load_packed, march, stage
+from ..dataset.quick.metal import NAMES as PROSTHESES
 from ..model.windowing import window
 from .augment import behind_patient, burn_in, develop, expose, shutter
 from .implants import Drawing, draw_implants
@@ -66,10 +67,14 @@ class ExposureStream(Dataset):
         self.packed = load_packed(folder)
         catalogue = _Catalogue(self.packed)
         self.source = Prompts(catalogue)
-        self.names = self.source.names
+        own = self.source.names
+        self.names = [*own, *(name for name in PROSTHESES if name not in own)]
         self.position = {name: number for number, name in enumerate(self.names)}
-        self.known = self.source.known(catalogue)
-        self.opposite = {name: self.source.anatomy.mirrored(name) for name in self.source.askable}
+        # No body has a prosthesis but those that are put in, so that it is known where there is none.
+        more = np.ones(len(self.names) - len(own), bool)
+        self.known = {body: np.append(known, more) for body, known in self.source.known(catalogue).items()}
+        sided = (*self.source.askable, *PROSTHESES)
+        self.opposite = {name: self.source.anatomy.mirrored(name) for name in sided}
         self.rule = MaskRule()
 
     def __len__(self) -> int:

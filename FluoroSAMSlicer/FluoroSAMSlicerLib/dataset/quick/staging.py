@@ -9,6 +9,7 @@ import numpy as np
 from ...drr import ProjectionGeometry
 from ..generation import one_sided, random_tissue
 from ..warp import Warp, mirrored
+from . import metal
 from .bodies import Bodies, PackedBody
 from .posing import JOINTS, Pose, pose, random_angles
 from .regions import Place
@@ -22,6 +23,9 @@ REACH_MM = 60.0
 """How far along the body what a tilted beam sees lies outside of the field at the centre."""
 
 LIMB_MM = 110.0
+
+ASIDE_MM = 300.0
+"""How far to the side of its centre there is at least something of a trunk: arms that nobody sees cost voxels."""
 
 SHORT_MM, STIFF = 150.0, 0.35
 """A limb of which less than this is there beyond a joint is bent this much less: its cut end should not show."""
@@ -81,17 +85,18 @@ def stage(bodies: Bodies, seed: int, number: int, views: int = 12) -> Staged:
     lower, upper = warp.centre - half, warp.centre + half
     reach = 0.62 * max(fields) + REACH_MM
     keep = (-np.inf, np.inf)
+    across = max(reach, ASIDE_MM)
     lower[2], upper[2] = max(lower[2], centre[2] - reach), min(upper[2], centre[2] + reach)
     if region.limb:
         keep = kept(place, body)
         across = LIMB_MM * 1.25
-        lower[0], upper[0] = max(lower[0], centre[0] - across), min(upper[0], centre[0] + across)
+    lower[0], upper[0] = max(lower[0], centre[0] - across), min(upper[0], centre[0] + across)
     # Drawn apart, so that the other choices of a staging do not depend on it.
     bent = _posed(packed, place, reach, np.random.default_rng([seed, number, 1]))
     if bent.moves:
         corners = np.stack(np.meshgrid(*zip(bent.lower - FLESH_MM, bent.upper + FLESH_MM, strict=True)), -1)
         corners = warp.target_of(corners.reshape(-1, 3))
-        for axis, side in enumerate((LIMB_MM * 1.25 if region.limb else np.inf, reach - 30, reach)):
+        for axis, side in enumerate((across, reach - 30, reach)):
             lower[axis] = max(min(lower[axis], corners[:, axis].min()), centre[axis] - side)
             upper[axis] = min(max(upper[axis], corners[:, axis].max()), centre[axis] + side)
     extent = upper - lower
@@ -105,7 +110,13 @@ def stage(bodies: Bodies, seed: int, number: int, views: int = 12) -> Staged:
         kind, geometry = draw_view(region, centre, field, shown, rng)
         staged_views.append(QuickView(region.name, kind, geometry))
     structures = mirrored(body.structures) if mirror else dict(body.structures)
-    count = 1 + max((max(values) for values in structures.values()), default=0)
+    count = packed.count
+    rng = np.random.default_rng([seed, number, 2])
+    if rng.random() < metal.SHARE:
+        implanted = metal.Implanted(tissue, labels, lower, spacing, count)
+        metal.implant(implanted, structures, region.name, centre, rng)
+        structures |= implanted.names
+        count = implanted.next_value
     return Staged(
         tissue, labels, np.full(3, spacing), lower, structures, body.name, tuple(staged_views),
         boxes_of(labels, count),
