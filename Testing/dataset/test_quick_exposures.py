@@ -62,8 +62,8 @@ def test_pictures_and_masks_agree_with_the_exact_projector(bodies, number):
 
 def test_every_label_that_a_view_shows_has_a_plane_and_what_is_out_of_view_has_none(bodies):
     torso = bodies.names.index("doll_torso")
-    skull = next(n for n, region in enumerate(REGIONS) if region.name == "skull")
-    staged = staged_of(bodies, torso, region=skull)
+    neck = next(n for n, region in enumerate(REGIONS) if region.name == "cervical spine")
+    staged = staged_of(bodies, torso, region=neck)
     quick = march(staged, 48)
     for view in range(len(staged.views)):
         true = exact(staged, view, 48)
@@ -72,7 +72,7 @@ def test_every_label_that_a_view_shows_has_a_plane_and_what_is_out_of_view_has_n
     values, slots = slots_of(staged, range(len(staged.views)))
     assert np.array_equal(slots[values], np.arange(len(values))) and (np.delete(slots, values) == -1).all()
     assert staged.structures["left hip bone"][0] not in values
-    assert staged.structures["sphenoid bone"][0] in values
+    assert staged.structures["C4 vertebra"][0] in values
 
 
 def test_views_chosen_by_number_are_the_same_as_among_all(bodies):
@@ -95,4 +95,4 @@ def test_every_region_shows_its_structure(bodies, number):
     for view in range(4):
         assert staged.views[view].region == REGIONS[number].name
         shown = quick.path[view, planes].max(0) > 0
-        assert np.count_nonzero(shown) > 0.005 * shown.size, staged.views[view].kind
+        assert np.count_nonzero(shown) > 0.003 * shown.size, staged.views[view].kind

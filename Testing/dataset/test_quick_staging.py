@@ -49,8 +49,9 @@ def test_a_staging_depends_on_seed_and_number_only(bodies):
 
 def test_left_stays_left_in_mirrored_bodies_and_single_limbs_change_their_name(bodies):
     sides, arms = set(), set()
+    torso, limb = only(bodies, "doll_torso"), only(bodies, "osim_forearm_doll")
     for number in range(12):
-        staged = stage(only(bodies, "doll_torso"), 2, number, 1)
+        staged = stage(torso, 2, number, 1)
         middle = {}
         for side in ("left", "right"):
             found = np.isin(staged.labels, staged.structures[f"{side} scapula"])
@@ -59,7 +60,7 @@ def test_left_stays_left_in_mirrored_bodies_and_single_limbs_change_their_name(b
         if len(middle) == 2:
             assert middle["left"] > middle["right"]
             sides.add(staged.structures["left scapula"])
-        arm = stage(only(bodies, "osim_forearm_doll"), 2, number, 1)
+        arm = stage(limb, 2, number, 1)
         radius = [name for name in arm.structures if "radius" in name]
         assert len(radius) == 1
         arms |= set(radius)

@@ -9,6 +9,7 @@ import numpy as np
 from ...drr import ProjectionGeometry
 from ..generation import one_sided, random_tissue
 from ..warp import Warp, mirrored
+from . import metal
 from .bodies import Bodies, PackedBody
 from .posing import JOINTS, Pose, pose, random_angles
 from .regions import Place
@@ -106,7 +107,13 @@ def stage(bodies: Bodies, seed: int, number: int, views: int = 12) -> Staged:
         kind, geometry = draw_view(region, centre, field, shown, rng)
         staged_views.append(QuickView(region.name, kind, geometry))
     structures = mirrored(body.structures) if mirror else dict(body.structures)
-    count = 1 + max((max(values) for values in structures.values()), default=0)
+    count = packed.count
+    rng = np.random.default_rng([seed, number, 2])
+    if rng.random() < metal.SHARE:
+        implanted = metal.Implanted(tissue, labels, lower, spacing, count)
+        metal.implant(implanted, structures, region.name, centre, rng)
+        structures |= implanted.names
+        count = implanted.next_value
     return Staged(
         tissue, labels, np.full(3, spacing), lower, structures, body.name, tuple(staged_views),
         boxes_of(labels, count),
