@@ -43,7 +43,7 @@ IN_MEMORY = 2 << 30
 """Features up to this size (bytes) are kept in memory, larger ones on disk."""
 MASK_BYTES = 1 << 30
 """What the probabilities of the names that are computed at a time may take."""
-MASK_WORK = 400.0
+MASK_WORK = 2000.0
 """What a name costs on a voxel of a window, in multiply-adds that take as long."""
 TRIAL_ROWS = 4
 """Rows of a window that the speed is measured on."""
