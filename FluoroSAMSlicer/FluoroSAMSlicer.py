@@ -62,7 +62,7 @@ Segmentation</i>, MICCAI 2025, <a href="https://arxiv.org/abs/2403.08059">arXiv:
 def loadRadiograph(path):
     """Add a radiograph file to the scene and show it; its volume node."""
     node = FluoroSAMSlicerLogic().loadImage(path)
-    slicer.util.setSliceViewerLayers(background=node, fit=True)
+    slicer.util.setSliceViewerLayers(background=node, foreground=None, label=None, fit=True)
     return node
 
 
@@ -88,9 +88,10 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from FluoroSAMSlicerLib.panel.synthesize.tab import synthesize_panel
 
         self.logic = FluoroSAMSlicerLogic()
+        slicer.app.connect("aboutToQuit()", self.cleanup)
         window = slicer.util.mainWindow()
-        views = SliceViews(slicer.app.layoutManager())
-        self.panel = segment_panel(RESOURCES, self.logic.segmentLogic, Dialogs(window), views, window)
+        self.views = SliceViews(slicer.app.layoutManager())
+        self.panel = segment_panel(RESOURCES, self.logic.segmentLogic, Dialogs(window), self.views, window)
         self.tabs = qt.QTabWidget()
         self.tabs.setTabBarAutoHide(True)
         self.tabs.addTab(self.panel.ui.root, _("Segment"))
@@ -125,6 +126,8 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Give the mouse, the keys and the views to the tab that is looked at."""
         shown, hidden = (self.synthesis, self.panel) if index else (self.panel, self.synthesis)
         hidden.exit()
+        if shown is self.synthesis:
+            self.views.restore()
         shown.enter()
 
     def openInSegmentTab(self, volumeNode):
@@ -182,6 +185,8 @@ class FluoroSAMSlicerLogic(ScriptedLoadableModuleLogic):
     def __init__(self):
         self._segmentLogic = self._drrLogic = None
         ScriptedLoadableModuleLogic.__init__(self)
+        # torch's threads must not outlive what they were started from.
+        slicer.app.connect("aboutToQuit()", self.close)
 
     @property
     def segmentLogic(self):

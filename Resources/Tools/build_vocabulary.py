@@ -6,7 +6,8 @@ TERMS_FOLDER holds ``totalsegmentator_snomed_mapping.csv``, ``totalsegmentator_c
 ``slicer/*.json`` (Slicer's terminology files) and ``uberon_human_subset.json``. The same tables and terms
 give the same file, byte for byte. ``structures.csv`` lists the structures, ``words.json`` the small words of
 the language, ``ambiguous.csv`` names that ask for a choice, ``codes.csv`` codes where a name alone finds
-none or the wrong one, ``labels.csv`` what label maps call things.
+none or the wrong one, ``labels.csv`` what label maps call things, ``languages.csv`` German, French, Spanish and
+Latin names.
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ ORDINALS = (
     "twelfth",
 )
 SIDES = ("left", "right")
+LANGUAGES = ("german", "french", "spanish", "latin")
 SOURCES = [
     {
-        "name": "FluoroSAMSlicer curated tables (structures, synonyms, Latin names, misspellings)",
+        "name": "FluoroSAMSlicer curated tables (structures, synonyms, names in other languages, misspellings)",
         "license": "Apache-2.0",
     },
     {
@@ -80,6 +82,7 @@ class Concept:
     synonyms: list[str]
     members: list[str]
     parts: list[str]
+    part_of: str = ""
     side_synonyms: dict[str, list[str]] = field(default_factory=dict)
     series: bool = False
 
@@ -123,7 +126,18 @@ def concepts() -> list[Concept]:
             found += [_concept(row, item) for item in _items(row["each"])]
         else:
             found.append(_concept(row, {}))
+    for row in rows("languages.csv"):
+        names = [name for language in LANGUAGES for name in listed(row[language])]
+        _add_synonyms(found, row["name"], [*names, *filter(None, map(_without_umlauts, names))])
     return found
+
+
+def _without_umlauts(name: str) -> str:
+    """The name as people type it on another keyboard; empty where it has no umlaut."""
+    typed = name
+    for umlaut, letters in (("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("Ä", "Ae"), ("Ö", "Oe"), ("Ü", "Ue")):
+        typed = typed.replace(umlaut, letters)
+    return typed if typed != name else ""
 
 
 def _add_synonyms(found: list[Concept], name: str, synonyms: list[str]) -> None:
@@ -179,6 +193,7 @@ def _concept(row: dict[str, str], item: dict) -> Concept:
         synonyms=synonyms,
         members=[base(fill(member, texts[0])) for member in listed(row["members"])],
         parts=listed(row["parts"]),
+        part_of=base(fill(row["part_of"] or "", texts[0])),
         series=bool(item),
     )
     if item.get("tooth"):
@@ -202,6 +217,16 @@ def expand(patterns: list[str], side: str | None, all_concepts: list[Concept]) -
             elif concept.sides in ("", side) or side is None:
                 names.append(concept.pattern)
     return list(dict.fromkeys(names))
+
+
+def whole(concept: Concept, side: str | None, all_concepts: list[Concept]) -> str:
+    """The canonical name of what ``concept`` is asked as, on the same side; empty for what is asked as itself."""
+    if not concept.part_of:
+        return ""
+    hit = next((one for one in all_concepts if concept.part_of in (one.base, one.both)), None)
+    if hit is None:
+        raise SystemExit(f"structures.csv: part_of {concept.part_of!r} names nothing")
+    return hit.name(side if hit.sides == "paired" else None)
 
 
 def uberon_synonyms(folder: Path, all_concepts: list[Concept], grammar: Grammar) -> dict[str, list[str]]:
@@ -287,6 +312,7 @@ def build(folder: Path) -> dict:
             parts = [] if members and not concept.members else expand(concept.parts, sided, all_concepts)
             synonyms = concept.side_synonyms.get(side, [])
             entry = {"members": members, "parts": parts, "synonyms": synonyms}
+            entry["part_of"] = whole(concept, side, all_concepts)
             structures[side or "none"] = {
                 "name": concept.name(side),
                 **{key: value for key, value in entry.items() if value},

@@ -74,7 +74,7 @@ class Coding:
         """``color``, ``code``, ``category_code`` and, where needed, ``modifier``, ``context``, ``region``."""
         fixed = side or (concept.sides if concept.sides in SIDE_CODES else None)
         result = dict(
-            self._override(concept)
+            self._override(concept, side)
             or self._from_mapping(concept, side)
             or self._from_terminology(concept)
             or self._generic(concept)
@@ -95,9 +95,9 @@ class Coding:
         result["color"] = color or derived_color(concept.category, number, fixed)
         return result
 
-    def _override(self, concept) -> dict | None:
+    def _override(self, concept, side: str | None) -> dict | None:
         for row in self.overrides:
-            if fnmatchcase(concept.base, row["pattern"]):
+            if fnmatchcase(concept.base, row["pattern"]) or concept.name(side) == row["pattern"]:
                 code = row["code"].split("^")
                 category = row["category"].split("^") if row["category"] else _category_code(concept.category)
                 region = {"region": row["region"].split("^")} if row["region"] else {}
@@ -111,7 +111,8 @@ class Coding:
             if (side, key) in self.mapped:
                 return self.mapped[side, key]
         for key in keys:
-            entry = self.mapped.get((None if side else "left", key))
+            others = [one for one in (None, *SIDE_CODES) if one != side and (side or one)]
+            entry = next((self.mapped[one, key] for one in others if (one, key) in self.mapped), None)
             if entry and concept.sides == "paired" and not self.grammar.reading(entry["code"][2]).side:
                 return {name: value for name, value in entry.items() if name not in ("color", "modifier")}
         return None

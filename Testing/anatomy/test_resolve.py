@@ -77,7 +77,6 @@ def test_ambiguous_text_offers_the_choices(typed, candidates):
         ("left lung middle lobe", "right lung middle lobe"),
         ("right tooth 36", "lower left first molar"),
         ("eight rib", "rib 8"),
-        ("femur shaft", "femur"),
         ("left femur and right tibia", "femur"),
     ],
 )
@@ -107,7 +106,7 @@ def test_a_place_that_holds_the_structure_may_be_named_with_it(typed, expected):
 
 
 @pytest.mark.parametrize(
-    "typed", ["spine of scapula", "neck of humerus", "femur of the hand", "lung of the heart"]
+    "typed", ["spine of femur", "neck of humerus", "femur of the hand", "lung of the heart"]
 )
 def test_a_place_that_does_not_hold_the_structure_is_no_place(typed):
     with pytest.raises(UnknownName):

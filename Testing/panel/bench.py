@@ -154,7 +154,6 @@ class Bench:
 
         self.ui.textEdit.clear()
         QTest.keyClicks(self.ui.textEdit, text)
-        self.panel.text._completer._completer.popup().hide()
         QTest.keyClick(self.ui.textEdit, QtCore.Qt.Key_Return)
         self.wait()
 

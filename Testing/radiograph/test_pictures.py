@@ -104,12 +104,12 @@ def test_pages_of_a_tiff_are_frames(tmp_path):
         read_radiograph(tmp_path / "a.tif", frame=2)
 
 
-def test_a_turn_for_viewers_is_noted_and_not_applied(tmp_path):
+def test_a_turn_for_viewers_is_made_and_noted(tmp_path):
     exif = Image.Exif()
     exif[274] = 6
     Image.fromarray(GREY).save(tmp_path / "a.jpg", exif=exif)
     radiograph = read_radiograph(tmp_path / "a.jpg")
-    assert radiograph.size == GREY.shape and "turn" in radiograph.notes[0]
+    assert radiograph.size == GREY.shape[::-1] and "turn" in radiograph.notes[0]
 
 
 def test_jpeg_and_inversion(tmp_path):

@@ -26,6 +26,7 @@ __all__ = [
     "complete",
     "interpret",
     "label_structure",
+    "named_structure",
     "resolve",
     "search",
     "vocabulary",
@@ -33,5 +34,10 @@ __all__ = [
 
 
 def label_structure(text: str) -> str | None:
-    """The canonical name for what a label map calls ``text``; None for what the vocabulary leaves out."""
+    """The canonical name for what a label map of the training bodies calls ``text``; None for what is left out."""
     return vocabulary().label_structure(text)
+
+
+def named_structure(text: str) -> str | None:
+    """The canonical name of the structure that a user's label names; None where the label keeps its own name."""
+    return vocabulary().named_structure(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from .errors import AnatomyError
 from .structure import GENERAL_CONTEXT, MASTER_CONTEXT, Code, Structure
-from .wording import Grammar, Key, Reading
+from .wording import Grammar, Key, Reading, plain, unglued
 
 _ROOM = Path(__file__).resolve().parent
 VOCABULARY_FILE = next(
@@ -24,6 +25,10 @@ VOCABULARY_FILE = next(
 )
 """Beside the package in the extension, inside it when installed from a wheel."""
 SIDES = ("left", "right")
+HARMLESS = frozenset(
+    ("of", "the", "a", "an", "and", "s", "side", "sided", "number", "no", "nr", "whole", "entire")
+)
+"""Words that a label may hold without meaning something else; "in" and "segment" are none of them."""
 
 
 @dataclass(frozen=True)
@@ -160,8 +165,32 @@ class Vocabulary:
         inner = [self._leaves(member) for member in (*structure.members, *structure.parts)]
         return frozenset().union(*inner, () if structure.members else (name,))
 
+    def named_structure(self, text: str) -> str | None:
+        """The canonical name of the structure that a user's label names in full, whatever its word order and form.
+
+        None for all else: nothing is mended, no word but small ones is left out, and what lies within a
+        structure ("hippocampus") is not taken for the whole of it. Never raises.
+        """
+        try:
+            own = self._canonical_lower.get(" ".join(text.lower().split()))
+            if own:
+                return own
+            readings = [self.grammar.reading(one) for one in (text, unglued(text))]
+            typed = {word for word in plain(text).split() if word in self.grammar.ignored}
+        except (AnatomyError, AttributeError, TypeError):
+            return None
+        if typed - HARMLESS:
+            return None
+        found: dict[str, tuple[Structure, str]] = {}
+        for reading in readings:
+            if reading.side != "either" and not reading.corrections and reading.words and not found:
+                found = self.lookup(reading.side, reading.key)
+        return next(iter(found)) if len(found) == 1 else None
+
     def label_structure(self, text: str) -> str | None:
-        """The canonical name for what a label map calls ``text``; None for what X-ray training leaves out."""
+        """The canonical name for what a label map of the training bodies calls ``text``; None for what X-ray
+        training leaves out. Its rules take parts for wholes; users' labels go through `named_structure`.
+        """
         plain = " ".join(text.lower().split())
         own = self._ruled(plain, exact=True) or self._canonical_lower.get(plain)
         if own:
@@ -196,9 +225,20 @@ class Vocabulary:
     def spellings(self) -> tuple[str, ...]:
         """The words a typo can be mended to: those of the names, their plurals and the two sides."""
         plurals = self.grammar.singulars
-        words = {word for word in self.words if word.isalpha() and len(word) > 2}
+        words = {word for word in self.words if word.isalpha() and len(word) > 2} - self.abbreviations
         words |= {plural for plural, singular in plurals.items() if singular in words}
         return tuple(sorted(words | set(SIDES)))
+
+    @cached_property
+    def abbreviations(self) -> frozenset[str]:
+        """Words of up to five letters that names write in capitals alone ("SVC"), in lower case."""
+        capital: set[str] = set()
+        plain_ones: set[str] = set()
+        for names in self.index.values():
+            for name in names:
+                for word in re.findall(r"[A-Za-z]+", name.phrase):
+                    (capital if word.isupper() and 1 < len(word) < 6 else plain_ones).add(word.lower())
+        return frozenset(capital - plain_ones)
 
     @cached_property
     def joined(self) -> dict[str, set[Key]]:
@@ -236,6 +276,7 @@ def _concept(entry: dict) -> Concept:
             context=MASTER_CONTEXT if item.get("context") == "master" else GENERAL_CONTEXT,
             parts=tuple(item.get("parts", ())),
             rank=entry["rank"],
+            part_of=item.get("part_of", ""),
             **codes,
         )
     return Concept(entry["base"], entry["sides"], tuple(base_synonyms), structures, side_synonyms)

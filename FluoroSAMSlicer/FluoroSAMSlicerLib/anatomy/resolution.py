@@ -1,7 +1,8 @@
 """From a typed name to the structure it means.
 
 Exact names come first, whatever their word order, case, plural and short forms; then the readings that
-need a guess (an added "bone", Roman numerals, words run together or apart); then what several names make
+need a guess (an added "bone", Roman numerals, words run together or apart, sides glued to them); then
+what several names make
 together (`within`, `union`); last a typo. A guess or a typo never touches a number, and the side is only ever
 mended towards the one word it resembles.
 """
@@ -19,10 +20,13 @@ from .spelling import near_words, tolerance
 from .structure import Match, Structure
 from .wording import Reading
 
+CAPITALS = re.compile(r"\b[A-Z]{2,}\b")
 CLEAR_MARGIN = 2.0
 CLEAR_RATIO = 2.4
 MOST_COMBINATIONS = 400
 NEAREST = 5
+GLUED_WORD = 4
+"""Letters of the shortest name that "l" or "r" may be glued to: "lulna", not "lrib"."""
 
 
 def resolve(text: str) -> Structure:
@@ -41,6 +45,7 @@ def interpret(text: str) -> Match:
     known = vocabulary()
     readings = known.grammar.readings(text)
     text = " ".join(text.split())
+    capitals = frozenset(word.lower() for word in CAPITALS.findall(text))
     for attempt in (_exact, _choices, _roman, _optional, _spacing):
         found = attempt(known, readings)
         if found:
@@ -51,7 +56,7 @@ def interpret(text: str) -> Match:
     together = union(known, text, _find)
     if together:
         return Match(together, 1.0, together.name)
-    match = _typo(known, readings, text)
+    match = _typo(known, known.grammar.readings(text.lower()), text, capitals)
     if match:
         return match
     raise _unknown(known, readings[0], text)
@@ -135,18 +140,28 @@ def _side_within(joined: str, side: str | None) -> list[tuple[str, str]]:
     if side is not None:
         return []
     starts = [(one, joined.removeprefix(one)) for one in SIDES if joined.startswith(one)]
+    starts += [
+        (SIDES[short[0] == "r"], joined.removeprefix(short))
+        for short in ("l", "r", "lt", "rt")
+        if joined.startswith(short) and len(joined) >= len(short) + GLUED_WORD
+    ]
     ends = [(one, joined.removesuffix(one)) for one in SIDES if joined.endswith(one)]
     return starts + ends
 
 
-def _typo(known: Vocabulary, readings: list[Reading], text: str) -> Match | None:
+def _typo(
+    known: Vocabulary, readings: list[Reading], text: str, capitals: frozenset[str] = frozenset()
+) -> Match | None:
     """The one structure that is clearly nearest in letters; None where nothing is near.
 
-    Only words outside the vocabulary are mended. Any other structure must be `CLEAR_MARGIN` letters or
+    Only words outside the vocabulary are mended, and none in ``capitals``, which are abbreviations.
+    Any other structure must be `CLEAR_MARGIN` letters or
     `CLEAR_RATIO` times further away than the best, else the choice is the reader's.
     """
     candidates: dict[str, tuple[float, Match]] = {}
     for reading in readings:
+        if capitals.intersection(reading.words) - known.words:
+            continue
         for cost, side, words, corrections in _mended(known, reading):
             tried = Reading(side, words)
             found = _find(tried) or within(known, [tried], _find)

@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from math import ceil
 
 COMPETITOR_REACH = 2
+SHORT = 6
+LEAST_MEANT = 4
+"""Letters of the shortest word that a shorter slip is mended to."""
 VOWELS = frozenset("aeiouy")
 # How much more than its own tolerance a word may lie away and still compete with the nearest.
 COMPETITOR_SLACK = 0.75
@@ -28,7 +31,8 @@ def near_words(
 ) -> list[tuple[float, str]]:
     """(cost, word in its common form) for what ``word`` may stand for; empty where nothing is near enough.
 
-    Words somewhat further away than `tolerance` are listed too, so that the nearest can be seen to be alone.
+    Words somewhat further away than `tolerance` are listed too, so that the nearest can be seen to be alone. A
+    word of fewer than `SHORT` letters may have one letter doubled, dropped or swapped with its neighbour, no more.
     """
     from rapidfuzz.distance import OSA
     from rapidfuzz.process import extract
@@ -36,6 +40,12 @@ def near_words(
     allowed = tolerance(word)
     if allowed == 0:
         return []
+    if len(word) < SHORT:
+        return [
+            (DOUBLED, common_form(spelling))
+            for spelling in spellings
+            if len(spelling) >= LEAST_MEANT and is_slip(word, spelling)
+        ]
     near: dict[str, float] = {}
     for spelling, _, _ in extract(
         word, spellings, scorer=OSA.distance, score_cutoff=ceil(allowed) + COMPETITOR_REACH, limit=20
@@ -47,6 +57,22 @@ def near_words(
     if not near or min(near.values()) > allowed:
         return []
     return [(cost, meant) for meant, cost in near.items()]
+
+
+def is_slip(typed: str, meant: str) -> bool:
+    """Whether ``typed`` is ``meant`` with one letter doubled, one dropped, or two neighbours swapped."""
+    if len(typed) == len(meant) + 1:
+        return any(
+            typed[place] == typed[place - 1] and typed[:place] + typed[place + 1 :] == meant
+            for place in range(1, len(typed))
+        )
+    if len(typed) == len(meant) - 1:
+        return any(meant[:place] + meant[place + 1 :] == typed for place in range(1, len(meant)))
+    if len(typed) != len(meant) or typed == meant:
+        return False
+    first = next(place for place, (a, b) in enumerate(zip(typed, meant, strict=True)) if a != b)
+    swapped = typed[:first] + typed[first : first + 2][::-1] + typed[first + 2 :]
+    return swapped == meant
 
 
 def slip_cost(typed: str, meant: str) -> float:

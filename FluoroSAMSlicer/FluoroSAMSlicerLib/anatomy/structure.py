@@ -30,7 +30,8 @@ class Structure:
     ``color`` is 8-bit RGB. ``code`` is the segmented property type, ``modifier`` its side,
     ``category_code`` the segmented property category, ``region`` and ``region_modifier`` the place of
     a thing that is no anatomy (a cyst of the left kidney). ``rank`` is 1 for what is often asked
-    for on X-ray images, 3 for what is rarely.
+    for on X-ray images, 3 for what is rarely. ``part_of`` names, of a joint or landmark, what lies nearest in
+    the models' training: they are asked for that, and the answer says so.
     """
 
     name: str
@@ -47,6 +48,12 @@ class Structure:
     context: str = GENERAL_CONTEXT
     parts: tuple[str, ...] = ()
     rank: int = 1
+    part_of: str = ""
+
+    @property
+    def asked(self) -> str:
+        """The canonical name that a model is asked for."""
+        return self.part_of or self.name
 
     @property
     def is_group(self) -> bool:

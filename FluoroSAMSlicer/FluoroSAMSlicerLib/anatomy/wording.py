@@ -21,6 +21,8 @@ LEVEL_COUNT = {"c": 7, "t": 12, "l": 6, "s": 5}
 NUMBER = re.compile(r"0*(\d+)(?:st|nd|rd|th)?")
 PIECES = re.compile(r"[a-z]+|\d+")
 WORDS = re.compile(r"[a-z0-9]+")
+GLUED = re.compile(r"(?<=[a-z])(?=[A-Z])")
+GLUED_SIDE = re.compile(r"\b(LT|RT|[LR])([a-z]{4,})\b")
 HAND_SIDE = re.compile(r"\b(left|right|lt|rt|l|r) hand(?:ed)? side\b")
 SIDES_JOINED = re.compile(r"\b(left|right|lt|rt|l|r)\s*/\s*(left|right|lt|rt|l|r)\b")
 
@@ -76,6 +78,12 @@ def plain(text: str) -> str:
     return result
 
 
+def unglued(text: str) -> str:
+    """``text`` with words apart that capitals mark within it: "LtTibia", "femurR", "FemurHead_L", "Lfemur"."""
+    text = GLUED_SIDE.sub(r"\1 \2", text)
+    return GLUED.sub(" ", text)
+
+
 def _single_blanks(text: str) -> str:
     return HAND_SIDE.sub(r"\1 side", " ".join(WORDS.findall(text)))
 
@@ -112,6 +120,9 @@ class Grammar:
         """Every sensible reading of ``text``, the plainest first."""
         raw = plain(text).split()
         variants = [self._tokens(raw)]
+        apart = self._tokens(plain(unglued(text)).split())
+        if apart not in variants:
+            variants.append(apart)
         for variant in (self._levels_joined(raw), self._sides_split(raw)):
             if variant != raw:
                 tokens = self._tokens(variant)

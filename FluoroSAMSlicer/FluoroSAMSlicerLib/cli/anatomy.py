@@ -46,6 +46,7 @@ def resolve(text: str) -> None:
     details = (
         ("corrected", corrected),
         ("category", structure.category),
+        ("part of", structure.part_of),
         ("members", ", ".join(structure.members)),
         ("synonyms", ", ".join(structure.synonyms)),
         ("code", f"{code.scheme} {code.value} {code.meaning}" if code else ""),

@@ -1,14 +1,45 @@
-"""CT and label map files as they are given on the command line."""
+"""CTs and label maps as they are given on the command line: the options that every verb reads them with."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from .failures import Failure
+
+
+class Rescale(click.ParamType):
+    """Slope and intercept that make HU of a file's values, from "1,-1024"."""
+
+    name = "slope,intercept"
+
+    def convert(self, value, param, ctx) -> tuple[float, float]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            slope, intercept = (float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no SLOPE,INTERCEPT such as 1,-1024", param, ctx)
+        if not abs(slope) > 0 or not abs(slope) < 1e9 or not abs(intercept) < 1e9:
+            self.fail("the slope must be a number other than 0", param, ctx)
+        return slope, intercept
+
+
+def ct_options(command):
+    """--series, --any-modality and --rescale, as `CTVolume.read` takes them."""
+    for option in (
+        click.option(
+            "--rescale", type=Rescale(), metavar="SLOPE,INTERCEPT", help="Makes HU of the CT's values."
+        ),
+        click.option("--any-modality", is_flag=True, help="Take DICOM that is no CT; its values must be HU."),
+        click.option(
+            "--series", metavar="UID", help="Which series of a DICOM folder; the end of its UID is enough."
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def pairs(cts: Sequence[Path], labels: Sequence[Path]) -> list[tuple[Path, Path]]:
@@ -19,29 +50,26 @@ def pairs(cts: Sequence[Path], labels: Sequence[Path]) -> list[tuple[Path, Path]
 
 
 def names_file(labels: Path, names: Path | None) -> Path:
-    """Where the names of the label values stand: ``names``, or beside the label map with the ending .json."""
-    return names or labels.with_name(labels.name.split(".")[0] + ".json")
+    """Where the names of the label values stand: ``names``, or a table beside the label map. Raises Failure."""
+    from ..dataset.label_names import names_beside
+
+    found = names or names_beside(labels)
+    if found is None:
+        raise Failure(f"{labels}: the names of its labels are not known; give them by --names")
+    return found
 
 
-def label_names(path: Path) -> dict[str, tuple[int, ...]]:
-    """Label values by structure, from ``{"labels": [{"value": 1, "text": "liver"}, ...]}``.
+def labels_of(labels: Path, names: Path | None, grid):
+    """The label map (LabelVolume) and the label values by structure, of all that `fluorosam synthesize` reads.
 
-    What the vocabulary does not know keeps the name it has there. Raises Failure.
+    Labels that do not overlap keep their own grid; others are brought onto ``grid``, the CT's.
     """
-    from ..anatomy import label_structure
+    from ..dataset.layers import merged, read_layers
+    from ..drr import LabelVolume
 
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["labels"]
-        pairs = [(int(entry["value"]), str(entry["text"])) for entry in entries]
-    except OSError as error:
-        raise Failure(
-            f"{path}: the names of the labels cannot be read ({error.strerror or error}); give them by --names"
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise Failure(
-            f'{path}: is not of the form {{"labels": [{{"value": 1, "text": "liver"}}]}}'
-        ) from error
-    names: dict[str, list[int]] = {}
-    for value, text in pairs:
-        names.setdefault(label_structure(text) or text, []).append(value)
-    return {name: tuple(values) for name, values in names.items()}
+    layers = list(read_layers(labels, names))
+    if len(layers) == 1:
+        (layer,) = layers
+        own = layer.grid
+        return LabelVolume(layer.labels, own.origin, own.spacing, own.direction), layer.structures
+    return merged(layers, grid, str(labels))

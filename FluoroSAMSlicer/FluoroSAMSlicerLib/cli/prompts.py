@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import click
 
-from ..anatomy import AnatomyError, Structure, resolve
+from ..anatomy import AnatomyError, Match, Structure, interpret
 
 LONGEST_LIST = 4000
 """Characters of one ``--text``; more is no list of names that anybody typed."""
@@ -17,7 +17,8 @@ SIGNS = {"+": 1, "-": 0}
 
 @dataclass(frozen=True)
 class StructurePrompts:
-    """What is known about one structure: ``typed`` is the name as given first.
+    """What is known about one structure: ``typed`` is the name as given first, ``corrections`` the (typed, meant)
+    words that were mended in any of its names.
 
     ``points`` are (x, y) in image pixels, ``labels`` 1 for inside and 0 for outside, ``box`` is
     (x1, y1, x2, y2).
@@ -28,6 +29,7 @@ class StructurePrompts:
     points: tuple[tuple[float, float], ...] = ()
     labels: tuple[int, ...] = ()
     box: tuple[float, float, float, float] | None = None
+    corrections: tuple[tuple[str, str], ...] = ()
 
 
 def read_prompts(texts: Sequence[str], points: Sequence[str], boxes: Sequence[str]) -> list[StructurePrompts]:
@@ -38,32 +40,36 @@ def read_prompts(texts: Sequence[str], points: Sequence[str], boxes: Sequence[st
     """
     found: dict[str, StructurePrompts] = {}
 
-    def entry(typed: str, structure: Structure) -> StructurePrompts:
-        return found.setdefault(structure.name, StructurePrompts(typed.strip(), structure))
+    def entry(typed: str, match: Match) -> StructurePrompts:
+        name = match.structure.name
+        one = found.get(name) or StructurePrompts(typed.strip(), match.structure)
+        corrections = tuple(dict.fromkeys((*one.corrections, *match.corrections)))
+        found[name] = replace(one, corrections=corrections)
+        return found[name]
 
     for text in texts:
-        for typed, structure in read_names(text):
-            entry(typed, structure)
+        for typed, match in read_names(text):
+            entry(typed, match)
     for text in points:
         typed, numbers = _parts(text, "--point", "NAME:x,y,+", 3)
         if numbers[2].strip() not in SIGNS:
             raise click.UsageError(f"--point {text!r} must end in + (inside) or - (outside)")
         x, y = _floats(numbers[:2], text, "--point")
-        one = entry(typed, resolve(typed))
+        one = entry(typed, interpret(typed))
         found[one.structure.name] = replace(
             one, points=(*one.points, (x, y)), labels=(*one.labels, SIGNS[numbers[2].strip()])
         )
     for text in boxes:
         typed, numbers = _parts(text, "--box", "NAME:x1,y1,x2,y2", 4)
         x1, y1, x2, y2 = _floats(numbers, text, "--box")
-        one = entry(typed, resolve(typed))
+        one = entry(typed, interpret(typed))
         if one.box is not None:
             raise click.UsageError(f"--box: {one.structure.name} has two boxes; one is used")
         found[one.structure.name] = replace(one, box=(x1, y1, x2, y2))
     return list(found.values())
 
 
-def read_names(text: str) -> list[tuple[str, Structure]]:
+def read_names(text: str) -> list[tuple[str, Match]]:
     """The structures of one ``--text``: a name, or several with commas between ("lungs, left femur").
 
     A name may itself hold a comma ("femur, left"). Raises AnatomyError.
@@ -71,12 +77,12 @@ def read_names(text: str) -> list[tuple[str, Structure]]:
     names = [name for name in text.split(",") if name.strip()]
     if len(names) < 2 or len(text) > LONGEST_LIST:
         name = names[0] if len(names) == 1 and len(text) <= LONGEST_LIST else text
-        return [(name, resolve(name))]
+        return [(name, interpret(name))]
     try:
-        return [(name, resolve(name)) for name in names]
+        return [(name, interpret(name)) for name in names]
     except AnatomyError as error:
         try:
-            return [(text, resolve(text))]
+            return [(text, interpret(text))]
         except AnatomyError:
             raise error from None
 

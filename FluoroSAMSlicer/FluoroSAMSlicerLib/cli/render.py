@@ -8,11 +8,12 @@ import math
 import re
 import time
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 import click
 
-from .bodies import label_names, names_file
+from .bodies import ct_options, labels_of
 from .failures import Failure
 from .output import output_folder, staged, write_json, write_png
 
@@ -73,9 +74,13 @@ class ViewType(click.ParamType):
 @click.command(short_help="Labelled X-ray images of a CT from chosen views.")
 @click.argument("ct", type=click.Path(path_type=Path))
 @click.option(
-    "--labels", metavar="LABELMAP", type=click.Path(path_type=Path), help="For masks beside the images."
-)
-@click.option("--names", metavar="JSON", type=click.Path(path_type=Path), help="What the labels are called.")
+    "--labels", metavar="LABELMAP", type=click.Path(path_type=Path),
+    help="For masks beside the images: a label map, .seg.nrrd, DICOM SEG, or folder of masks.",
+)  # fmt: skip
+@click.option(
+    "--names", metavar="FILE", type=click.Path(path_type=Path),
+    help="What the labels are called: JSON, CSV, .ctbl, ITK-SNAP.",
+)  # fmt: skip
 @click.option(
     "--view", "views", multiple=True, required=True, type=ViewType(), help='Such as "LAO 30 CRA 10".'
 )
@@ -90,18 +95,18 @@ class ViewType(click.ParamType):
 @click.option(
     "--sid", type=click.FloatRange(1), default=800.0, show_default=True, help="Source-isocentre, mm."
 )
-def render(ct, labels, names, views, output, size, field, sdd, sid) -> None:
+@ct_options
+def render(ct, labels, names, views, output, size, field, sdd, sid, series, any_modality, rescale) -> None:
     """Project a CT, and its labels, from each --view.
 
     Writes per view a 16-bit PNG of line integrals, an 8-bit PNG for display (bone bright), one mask a
     structure and the geometry as JSON; with labels also manifest.jsonl, which `fluorosam evaluate` reads.
     """
     with output_folder(output) as folder:
-        from ..drr import CTVolume, LabelVolume, project
+        from ..drr import CTVolume, project
 
-        volume = CTVolume.read(ct)
-        label_map = None if labels is None else LabelVolume.read(labels)
-        structures = {} if labels is None else label_names(names_file(labels, names))
+        volume = CTVolume.read(ct, series, any_modality, rescale)
+        label_map, structures = (None, {}) if labels is None else labels_of(labels, names, volume.grid)
         stem = ct.name.split(".")[0]
         manifest = []
         with staged(folder) as stage:
@@ -117,7 +122,7 @@ def render(ct, labels, names, views, output, size, field, sdd, sid) -> None:
                     f"{folder / entry['image']}: {len(entry['structures'])} structures, {seconds:.2f} s"
                 )
             if labels is not None:
-                lines = [json.dumps(entry) for entry in manifest]
+                lines = [json.dumps(entry, ensure_ascii=False) for entry in manifest]
                 (stage / "manifest.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -155,8 +160,9 @@ def _write_view(stage: Path, name: str, ct: Path, view: ViewAngles, projection, 
     write_png(stage / f"{name}_line_integral.png", Image.fromarray(np.round(line * counts).astype(np.uint16)))
     write_png(stage / f"{name}.png", Image.fromarray(_displayed(line)))
     masks, thresholds = [], {}
+    taken: set[str] = set()
     for found in _masks(projection, structures):
-        path = f"{name}_{re.sub(r'[^A-Za-z0-9]+', '_', found.structure)}.png"
+        path = _mask_file(name, found.structure, taken)
         write_png(stage / path, Image.fromarray(np.where(found.mask, 255, 0).astype(np.uint8)))
         masks.append({"text": found.structure, "mask": path})
         thresholds[found.structure] = found.threshold_mm
@@ -178,6 +184,15 @@ def _write_view(stage: Path, name: str, ct: Path, view: ViewAngles, projection, 
         },
     )
     return {"image": f"{name}.png", "structures": masks}
+
+
+def _mask_file(name: str, structure: str, taken: set[str]) -> str:
+    """A file name for a structure's mask: its letters of any script, told apart where two come out alike."""
+    plain = re.sub(r"[\W_]+", "_", structure).strip("_")[:60] or "label"
+    ways = (f"{name}_{plain}{number}.png" for number in chain([""], (f"_{n}" for n in count(2))))
+    path = next(way for way in ways if way.casefold() not in taken)
+    taken.add(path.casefold())
+    return path
 
 
 def _masks(projection, structures):

@@ -32,6 +32,15 @@ class Finding:
         return [int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])]
 
     @property
+    def understood(self) -> list[str]:
+        """What was read otherwise than typed, and what the model was asked for instead."""
+        structure = self.asked.structure
+        words = [f'"{typed}" was read as "{meant}"' for typed, meant in self.asked.corrections]
+        if structure.part_of:
+            words.append(f"{structure.name}: part of {structure.part_of}, which the model was asked for")
+        return words
+
+    @property
     def pixels(self) -> int:
         return int(self.prediction.mask.sum())
 
@@ -50,7 +59,8 @@ class ImageReport:
     @property
     def notes(self) -> list[str]:
         """What the user should know of how the masks were made, each once."""
-        return list(dict.fromkeys(note for finding in self.findings for note in finding.prediction.notes))
+        own = [note for finding in self.findings for note in finding.understood]
+        return list(dict.fromkeys([*own, *(n for f in self.findings for n in f.prediction.notes)]))
 
     def to_dict(self) -> dict:
         """Plain values for JSON: pixels, mm and mm2, seconds; file names relative to the report."""
@@ -86,6 +96,8 @@ class ImageReport:
         return {
             "typed": asked.typed,
             "name": structure.name,
+            "corrections": [list(pair) for pair in asked.corrections],
+            "part_of": structure.part_of or None,
             "members": list(structure.members),
             "terminology": structure.terminology,
             "points": [[x, y, label] for (x, y), label in zip(asked.points, asked.labels, strict=True)],
@@ -126,7 +138,8 @@ class ImageReport:
             for index in finding.prediction.missed:
                 x, y = finding.asked.points[index]
                 lines.append(f"    the click at {x:g}, {y:g} could not be satisfied together with the others")
-        lines += [f"  note: {note}" for note in self.notes]
+        turned = [note for note in radiograph.notes if note.startswith("turned")]
+        lines += [f"  note: {note}" for note in (*turned, *self.notes)]
         lines += [f"  {kind:12}  {path}" for kind, path in self.files.items()]
         lines.append("  " + ", ".join(f"{step} {value:.2f} s" for step, value in self.seconds.items()))
         return lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from .bodies import names_file, pairs
+from .bodies import ct_options, names_file, pairs
 from .failures import Failure
 from .output import output_folder
 
@@ -51,7 +50,7 @@ def span(option: str, default, text: str):
 @click.argument("cts", metavar="[CT]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--labels", multiple=True, metavar="LABELMAP", type=click.Path(path_type=Path),
-    help="Label map, .seg.nrrd, or folder of masks of a CT; repeat in the order of the CTs.",
+    help="Label map, .seg.nrrd, DICOM SEG or folder of masks of a CT; repeat in the order of the CTs.",
 )  # fmt: skip
 @click.option(
     "--names", metavar="FILE", type=click.Path(path_type=Path), help="What all label maps' values mean."
@@ -104,6 +103,7 @@ def span(option: str, default, text: str):
     "--set/--shards", "as_set", default=True,
     help="A set for anyone, or shards of area densities for `fluorosam train`.  [default: set]",
 )  # fmt: skip
+@ct_options
 @click.option("--output", required=True, metavar="DIR", type=click.Path(path_type=Path))
 def synthesize(
     cts: tuple[Path, ...], labels: tuple[Path, ...], table: Path | None, as_set: bool, output: Path, **options
@@ -114,7 +114,8 @@ def synthesize(
     dataset card. The files depend on the CTs, the settings and the seed alone, whatever the number of workers.
     What is in DIR is kept: the same command goes on where it was stopped.
 
-    Names of label values are looked for in the file itself, and beside it in LABELMAP.json, .csv or .ctbl.
+    Names of label values are looked for in the file itself, and beside it in LABELMAP.json, .csv, .ctbl, .tsv,
+    .label, .lut or .txt (ITK-SNAP). Tables may be separated by commas, semicolons or tabs.
     """
     if table is None:
         if not cts:
@@ -133,7 +134,9 @@ def synthesize(
 def _write_set(cts, labels, table: Path | None, output: Path, options: dict) -> None:
     from ..dataset import CTSource, SetSettings, dask_cluster, in_this_process, local_processes, write_set
 
-    stated = {name: options[name] for name in ("names", "source", "licence")}
+    stated = {
+        name: options[name] for name in ("names", "source", "licence", "series", "any_modality", "rescale")
+    }
     if table is None:
         sources = [CTSource(ct, label_map, **stated) for ct, label_map in pairs(cts, labels)]
     else:
@@ -202,12 +205,13 @@ def _with_bar(write, total: int):
 
 
 def _rows(table: Path) -> list[dict[str, str]]:
-    """The CTs of a table, paths relative to it."""
-    known = ("ct", "labels", "names", "name", "patient", "source", "licence")
+    """The CTs of a table, paths relative to it; separated by commas, semicolons or tabs, see `table_rows`."""
+    from ..dataset.tables import decoded, table_rows
+
+    known = ("ct", "labels", "names", "name", "patient", "source", "licence", "series")
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = table_rows(decoded(table.read_bytes()))
+    except (OSError, ValueError) as error:
         raise Failure(f"{table}: the table cannot be read ({error})") from error
     if not rows or not {"ct", "labels"} <= rows[0].keys() or not rows[0].keys() <= set(known):
         raise Failure(f"{table}: must have the columns ct and labels, and may have {', '.join(known[2:])}")
@@ -218,7 +222,7 @@ def _rows(table: Path) -> list[dict[str, str]]:
         entry = {name: text.strip() for name, text in row.items() if (text or "").strip()}
         found.append(
             {
-                name: table.parent / text if name in ("ct", "labels", "names") else text
+                name: table.parent / text.replace("\\", "/") if name in ("ct", "labels", "names") else text
                 for name, text in entry.items()
             }
         )
@@ -252,7 +256,9 @@ def _write_shards(bodies: list[tuple[Path, Path]], count: int, seed: int, size: 
         from ..dataset.generation import SAMPLES_PER_SHARD
 
         per_body = -(-count // (SAMPLES_PER_SHARD * len(bodies)))
-        read = [Body.read(ct, label_map, names_file(label_map, None)) for ct, label_map in bodies]
+        read = [
+            Body.read(ct, label_map, names_file(label_map, None), own_names=True) for ct, label_map in bodies
+        ]
         try:
             with tqdm(total=per_body * len(read), unit="shard", disable=None) as bar:
                 generate(read, folder, per_body, seed, pixels=size, on_shard=lambda _: bar.update())

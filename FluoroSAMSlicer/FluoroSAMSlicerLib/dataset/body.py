@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,21 +30,26 @@ class Body:
     structures: dict[str, tuple[int, ...]]
 
     @classmethod
-    def read(cls, ct: Path | str, labels: Path | str, names: Path | str | None = None) -> Body:
+    def read(
+        cls, ct: Path | str, labels: Path | str, names: Path | str | None = None, own_names: bool = False
+    ) -> Body:
         """Read a CT and its label map (any SimpleITK format).
 
-        ``names`` is a JSON file ``{"labels": [{"value": 1, "text": "liver"}, ...]}``; by default the
-        label map's own name with the ending ``.json``. Labels whose text is no known structure are kept
-        as tissue but not named. Raises :class:`DatasetError`.
+        ``names`` is a table as :func:`read_pairs` reads it; by default the label map's own name with the
+        ending ``.json``. Labels whose text is no known structure are kept as tissue but not named. Names are
+        taken as those of the training bodies, parts of a structure for the whole ("hippocampus" for brain),
+        unless they are the user's ``own_names``. Raises :class:`DatasetError`.
         """
         import SimpleITK as sitk
+
+        from .label_names import read_pairs
 
         labels = Path(labels)
         names = Path(names) if names else labels.with_name(labels.name.split(".")[0] + ".json")
         try:
             image, label_image = sitk.ReadImage(str(ct)), sitk.ReadImage(str(labels))
-            entries = json.loads(names.read_text(encoding="utf-8"))["labels"]
-        except (RuntimeError, OSError, ValueError, KeyError) as error:
+            entries = read_pairs(names)
+        except (RuntimeError, DatasetError) as error:
             raise DatasetError(f"{ct} with labels {labels}: cannot be read ({error})") from error
         image, label_image = sitk.DICOMOrient(image, "LPS"), sitk.DICOMOrient(label_image, "LPS")
         if image.GetSize() != label_image.GetSize():
@@ -54,10 +58,11 @@ class Body:
                 " resample the labels onto the CT first"
             )
         structures: dict[str, list[int]] = {}
-        for entry in entries:
-            name = vocabulary().label_structure(entry["text"])
+        understood = vocabulary().named_structure if own_names else vocabulary().label_structure
+        for value, text in entries:
+            name = understood(text)
             if name in vocabulary():
-                structures.setdefault(name, []).append(int(entry["value"]))
+                structures.setdefault(name, []).append(value)
         return cls(
             name=Path(ct).name.split(".")[0],
             hu=np.clip(sitk.GetArrayFromImage(image), -1024, 3071).astype(np.int16),

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -109,6 +110,7 @@ def _begin(job: Job, progress) -> None:
     global _job, _progress
     _job, _progress = job, progress
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.formatwarning = lambda message, *_, **__: f"fluorosam: {message}\n"
     parent = multiprocessing.parent_process()
 
     def follow() -> None:

@@ -1,39 +1,67 @@
-"""What the values of a label map are called: read from the tables and headers people have."""
+"""What the values of a label map are called: the one reader of the tables that people have."""
 
 from __future__ import annotations
 
-import csv
 import gzip
 import json
 import re
+import unicodedata
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..anatomy import label_structure
+from ..anatomy import named_structure
 from .body import DatasetError
+from .tables import decoded, table_rows
 
 LONGEST_NAME = 200
+ENDINGS = (".json", ".csv", ".ctbl", ".tsv", ".label", ".lut", ".txt")
+"""Endings of the tables that are looked for beside a label map, in this order."""
 
 FORMS = (
-    'a JSON file {"labels": [{"value": 1, "text": "liver"}]} or {"1": "liver"}, a CSV file with the columns value'
-    " and name, or a Slicer colour table (.ctbl)"
+    'a JSON file {"labels": [{"value": 1, "text": "liver"}]} or {"1": "liver"}, nnU-Net\'s dataset.json, a CSV file'
+    " with the columns value and name, a Slicer colour table (.ctbl), ITK-SNAP's label file, or a .seg.nrrd"
 )
+
+Pairs = list[tuple[int, str]]
 
 
 def read_names(path: Path | str) -> dict[int, str]:
-    """Names by label value from a JSON, CSV or Slicer colour table file. Raises DatasetError."""
+    """Names by label value, the last where a value has several; see :func:`read_pairs`."""
+    return dict(read_pairs(path))
+
+
+def read_pairs(path: Path | str) -> Pairs:
+    """(label value, name) of a table, whatever its ending says it is, background left out. Raises DatasetError.
+
+    JSON: ours, ``{"1": "liver"}``, ``{"liver": 1}``, a list, nnU-Net's dataset.json with regions of several
+    values. Text: CSV with comma, semicolon or tab, colour tables of Slicer and FreeSurfer, ITK-SNAP's label
+    descriptions. Byte order marks, UTF-16 and the code page of Western Windows are understood, and any line
+    ends. Of a ``.seg.nrrd`` its header. Names keep the words of any script (:func:`usable_name`); a row that
+    is no label is left out with a warning, unless none is one.
+    """
     path = Path(path)
+    if path.name.lower().endswith((".nrrd", ".nhdr")):
+        from .layers import header_segments
+
+        return [pair for layer in header_segments(path).values() for pair in checked(layer, path)]
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        reader = {".json": _from_json, ".csv": _from_csv}.get(path.suffix.lower(), _from_colour_table)
-        pairs = [(int(value), str(name).strip()) for value, name in reader(text)]
+        text = decoded(path.read_bytes())
     except OSError as error:
         raise DatasetError(
             f"{path}: the names of the labels cannot be read ({error.strerror or error})"
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    try:
+        if text.lstrip()[:1] in ("{", "["):
+            pairs = _from_json(text)
+        else:
+            readers = (_from_itk_snap, _from_colours, _from_csv)
+            pairs = next((found for reader in readers if (found := reader(text))), [])
+            if not pairs:
+                raise ValueError("no row")
+        return checked(pairs, path)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DatasetError(f"{path}: is no table of label names; it must be {FORMS}") from error
-    return dict(checked(pairs, path))
 
 
 def names_in_header(path: Path | str) -> dict[int, str]:
@@ -50,34 +78,54 @@ def names_in_header(path: Path | str) -> dict[int, str]:
             head = file.read(1 << 18)
     except (OSError, EOFError):
         return {}
-    found = re.findall(rb'<Label [^>]*?Key="(\d+)"[^>]*>(?:<!\[CDATA\[)?([^<\]]+)', head)
+    found = re.findall(rb'<Label [^>]*?Key="(\d{1,9})"[^>]*>(?:<!\[CDATA\[)?([^<\]]+)', head)
     pairs = [(int(key), name.decode("utf-8", "replace").strip()) for key, name in found if int(key) > 0]
-    return dict(checked(pairs, path))
+    return dict(checked(pairs, path)) if pairs else {}
 
 
 def names_beside(labels: Path) -> Path | None:
     """The table that stands beside a label map under its own name with another ending, if there is one."""
     stem = labels.name.split(".")[0]
-    candidates = (labels.with_name(stem + ending) for ending in (".json", ".csv", ".ctbl"))
-    return next((path for path in candidates if path.is_file()), None)
+    candidates = (labels.with_name(stem + ending) for ending in ENDINGS)
+    return next((path for path in candidates if path.is_file() and path != labels), None)
 
 
-def checked(pairs: Iterable[tuple[int, str]], path: Path) -> list[tuple[int, str]]:
-    """The pairs whose value is no background, all of them usable as names. Raises DatasetError."""
-    pairs = [(value, name) for value, name in pairs if value != 0]
+def checked(pairs: Iterable[tuple[object, object]], path: Path) -> Pairs:
+    """The usable pairs whose value is no background; a warning says which are left out, and why.
+
+    A value with two names that are not nested regions of one table keeps both: the structures overlap.
+    Raises DatasetError where rows are there and none can be used.
+    """
+    kept: dict[tuple[int, str], None] = {}
+    faults: list[str] = []
     for value, name in pairs:
-        if not 0 < value < 65536:
-            raise DatasetError(f"{path}: label value {value} lies outside 1 to 65535; renumber the labels")
-        check_name(name, f"{path}: label {value}")
-    seen: dict[int, str] = {}
-    for value, name in pairs:
-        if seen.setdefault(value, name) != name:
-            raise DatasetError(f"{path}: label {value} has two names, {seen[value]!r} and {name!r}; keep one")
-    return pairs
+        number = _whole(value)
+        if number == 0:
+            continue
+        if number is None or not 0 < number < 65536:
+            faults.append(f"label value {str(value)[:40]!r} is no whole number from 1 to 65535")
+        else:
+            kept[number, usable_name(name, number)] = None
+    if faults and not kept:
+        raise DatasetError(f"{path}: {faults[0]}; renumber the labels")
+    if faults:
+        more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
+        warnings.warn(f"{path}: left out: {faults[0]}{more}", UserWarning, stacklevel=2)
+    return list(kept)
+
+
+def usable_name(name: object, value: int) -> str:
+    """A label's name as it is, any script, in one line of at most 200 characters; "label 5" where it has none."""
+    text = "" if name is None else str(name)
+    text = "".join(
+        " " if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") else letter for letter in text
+    )
+    text = re.sub(r"\.{2,}", ".", " ".join(text.split()))  # ".." climbs where names become paths
+    return text[:LONGEST_NAME].strip() or f"label {value}"
 
 
 def check_name(name: str, where: str) -> None:
-    """Refuse a name that could be taken for a path, is empty, too long, or holds control characters."""
+    """Refuse a CT's name that could be taken for a path, is empty, too long, or holds control characters."""
     if not name or name != name.strip():
         raise DatasetError(f"{where}: has no name or one with blanks around it; give it a plain name")
     if re.search(r"[/\\]|\.\.", name):
@@ -89,47 +137,100 @@ def check_name(name: str, where: str) -> None:
         )
 
 
-def structures_by_name(names: Mapping[int, str]) -> dict[str, tuple[int, ...]]:
+def structures_by_name(names: Mapping[int, str] | Pairs) -> dict[str, tuple[int, ...]]:
     """Label values by structure: the canonical name where the vocabulary knows the label's, else its own.
 
     Labels of one structure come together.
     """
-    found: dict[str, list[int]] = {}
-    for value, name in names.items():
-        found.setdefault(structure_name(name), []).append(value)
+    found: dict[str, set[int]] = {}
+    for value, name in names.items() if isinstance(names, Mapping) else names:
+        found.setdefault(structure_name(name), set()).add(value)
     return {name: tuple(sorted(values)) for name, values in sorted(found.items())}
 
 
 def structure_name(name: str) -> str:
     """The canonical name for a label called ``name`` ("femur_left", "Left Femur"), or ``name`` itself."""
-    return label_structure(name) or name
+    return named_structure(name) or name
 
 
-def _from_json(text: str) -> Iterable[tuple[object, object]]:
+def _whole(value: object) -> int | None:
+    """A label value as a number: 3, "3", "3.0", 2.9999."""
+    try:
+        number = float(str(value).strip().replace(",", "."))
+        whole = round(number)
+    except (ValueError, OverflowError):
+        return None
+    return whole if abs(number - whole) < 1e-3 else None
+
+
+def _from_json(text: str) -> list[tuple[object, object]]:
     content = json.loads(text)
-    if "labels" in content and not isinstance(content["labels"], dict):
-        return [(entry["value"], entry.get("text") or entry["name"]) for entry in content["labels"]]
+    if isinstance(content, list):
+        content = {"labels": content}
     content = content.get("labels", content)
-    if all(str(key).isdigit() for key in content):
+    if isinstance(content, list):
+        if content and all(isinstance(one, str) for one in content):
+            return list(enumerate(content))
+        return [(entry["value"], entry.get("text") or entry["name"]) for entry in content]
+    if content and all(str(key).isdigit() for key in content):
         return list(content.items())
-    return [(value, name) for name, value in content.items()]
+    pairs: list[tuple[object, object]] = []
+    for name, value in content.items():
+        values = value if isinstance(value, list) else [value]
+        if any(isinstance(one, (dict, list)) or _whole(one) is None for one in values):
+            raise ValueError(name)
+        pairs += [(one, name) for one in values]
+    return pairs
 
 
-def _from_csv(table: str) -> Iterable[tuple[object, object]]:
-    rows = csv.DictReader(table.splitlines())
-    columns = {(column or "").strip().lower(): column for column in rows.fieldnames or ()}
-    value = next((name for name in ("value", "label", "labelvalue", "index") if name in columns), "value")
-    text = next((name for name in ("name", "text", "structure") if name in columns), "name")
-    return [(row[columns[value]], row[columns[text]]) for row in rows]
+def _from_itk_snap(text: str) -> list[tuple[object, object]]:
+    """Lines of ``index red green blue alpha visible mesh "name"``."""
+    form = re.compile(r'\s*(\d+)\s+\d+\s+\d+\s+\d+\s+[\d.]+\s+[01]\s+[01]\s+"(.*)"\s*')
+    return _every_line(text, form, lambda match: (match[1], match[2]))
 
 
-def _from_colour_table(text: str) -> Iterable[tuple[object, object]]:
+def _from_colours(text: str) -> list[tuple[object, object]]:
     """Lines of ``value name red green blue alpha``, blanks in a name written as underscores."""
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    found = []
-    for line in lines:
-        parts = re.match(r'\s*(\d+)\s+("[^"]+"|\S+)((?:\s+\d+){3,4})\s*$', line)
-        if not parts:
-            raise ValueError(line)
-        found.append((parts[1], parts[2].strip('"').replace("_", " ")))
-    return found
+    form = re.compile(r'\s*(\d+)\s+("[^"]*"|\S.*?)((?:\s+[\d.]+){3,4})\s*')
+    return _every_line(text, form, lambda match: (match[1], match[2].strip('"').replace("_", " ")))
+
+
+def _every_line(text: str, form: re.Pattern, pair) -> list[tuple[object, object]]:
+    """What ``form`` finds in lines that are no comments; nothing unless most of them have that form."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    matches = [form.fullmatch(line) for line in lines]
+    found = [pair(match) for match in matches if match]
+    return found if 2 * len(found) > len(lines) else []
+
+
+def _from_csv(text: str) -> list[tuple[object, object]]:
+    rows = table_rows(text)
+    columns = {column.lower() for column in (rows[0] if rows else {})}
+    values = (
+        "value",
+        "labelvalue",
+        "label_value",
+        "label value",
+        "index",
+        "id",
+        "label",
+        "wert",
+        "nummer",
+        "no.",
+    )
+    texts = (
+        "name",
+        "text",
+        "structure",
+        "labelname",
+        "label_name",
+        "label name",
+        "segment",
+        "struktur",
+        "bezeichnung",
+    )
+    value = next((name for name in values if name in columns), None)
+    text = next((name for name in (*texts, "label") if name in columns and name != value), None)
+    if value is None or text is None:
+        raise ValueError("columns")
+    return [(row[value], row[text]) for row in rows]

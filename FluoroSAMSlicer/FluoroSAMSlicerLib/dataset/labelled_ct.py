@@ -102,7 +102,8 @@ class LabelledCT:
 
     def volume_ml(self, name: str) -> float:
         count, _ = self._voxels
-        return float(count[list(self.structures[name])].sum() * np.prod(self.ct.spacing) / 1000)
+        voxel = abs(np.linalg.det(self.ct.grid.index_to_world))
+        return float(count[list(self.structures[name])].sum() * voxel / 1000)
 
     @cached_property
     def centre(self) -> np.ndarray:
@@ -129,7 +130,8 @@ class CTSource:
 
     ct: a volume file or a DICOM folder. labels: a label map, a ``.seg.nrrd`` with any number of layers, or a
     folder with one mask file a structure. names: a table of label names where the labels carry none.
-    The other fields are those of :class:`LabelledCT`; ``name`` is by default that of the file.
+    series, any_modality, rescale: as for :meth:`CTVolume.read`. The other fields are those of
+    :class:`LabelledCT`; ``name`` is by default that of the file.
     """
 
     ct: Path
@@ -139,6 +141,9 @@ class CTSource:
     patient: str = ""
     source: str = ""
     licence: str = ""
+    series: str | None = None
+    any_modality: bool = False
+    rescale: tuple[float, float] | None = None
 
     def __post_init__(self):
         for field in ("ct", "labels"):
@@ -159,7 +164,7 @@ class CTSource:
 
     def load(self) -> LabelledCT:
         """Read and check everything. Raises DatasetError and VolumeError."""
-        ct = CTVolume.read(self.ct)
+        ct = CTVolume.read(self.ct, self.series, self.any_modality, self.rescale)
         where = f"{self.name} with labels {self.labels.name}"
         labels, structures = merged(read_layers(self.labels, self.names), ct.grid, where)
         return LabelledCT(self.name, ct, labels, structures, self.patient, self.source, self.licence)

@@ -8,6 +8,7 @@ path lengths of all of them.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +16,19 @@ from pathlib import Path
 import numpy as np
 
 from ..drr import Grid, LabelVolume, VolumeError
+from ..drr.reading import read_image
 from .body import DatasetError
+from .dicom_seg_labels import dicom_seg_in, read_dicom_seg, segment_names
 from .label_names import (
     FORMS,
-    check_name,
+    Pairs,
     checked,
     names_beside,
     names_in_header,
-    read_names,
+    read_pairs,
     structure_name,
     structures_by_name,
+    usable_name,
 )
 
 MASK_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
@@ -42,12 +46,17 @@ class Layer:
 
 
 def read_layers(path: Path | str, names: Path | str | None = None) -> Iterator[Layer]:
-    """The layers of a label map, a ``.seg.nrrd``, or a folder with one mask file a structure.
+    """The layers of a label map, a ``.seg.nrrd``, a DICOM SEG, or a folder with one mask file a structure.
 
-    names: a table of label names (see :func:`read_names`); default the file's own header, else a table of
+    names: a table of label names (see :func:`read_pairs`); default the file's own header, else a table of
     the same name beside it. Raises DatasetError and VolumeError.
     """
     path = Path(path)
+    seg = dicom_seg_in(path)
+    if seg is not None:
+        for mask, grid, name in read_dicom_seg(seg):
+            yield Layer(mask, grid, {structure_name(name): (1,)})
+        return
     if path.is_dir():
         yield from _folder(path)
         return
@@ -59,9 +68,12 @@ def read_layers(path: Path | str, names: Path | str | None = None) -> Iterator[L
 def structure_names(path: Path | str, names: Path | str | None = None) -> tuple[str, ...]:
     """The names of the structures in a label map, from its table or header, without reading voxels."""
     path = Path(path)
+    seg = dicom_seg_in(path)
+    if seg is not None:
+        return tuple(sorted({structure_name(name) for name in segment_names(seg)}))
     if path.is_dir():
-        return tuple(sorted({structure_name(_stem(file)) for file in _mask_files(path)}))
-    segments = {} if names else _segments(_header(path))
+        return tuple(sorted({structure_name(usable_name(_stem(file), 1)) for file in _mask_files(path)}))
+    segments = {} if names or not _is_nrrd(path) else header_segments(path)
     if segments:
         return tuple(sorted({structure_name(name) for layer in segments.values() for _, name in layer}))
     return tuple(structures_by_name(_table(path, Path(names) if names else None)))
@@ -76,13 +88,13 @@ def merged(layers: Iterable[Layer], grid: Grid, where: str) -> tuple[LabelVolume
     inside: list[frozenset[str]] = [frozenset()]
     for layer in layers:
         placed = on_grid(layer.labels, layer.grid, grid, where)
-        named = {value: name for name, values in layer.structures.items() for value in values}
+        named: dict[int, frozenset[str]] = {}
+        for name, values in layer.structures.items():
+            for value in values:
+                named[value] = named.get(value, frozenset()) | {name}
         if labels is None:
             labels = placed
-            inside += [
-                frozenset([named[value]] if value in named else ())
-                for value in range(1, int(labels.max()) + 1)
-            ]
+            inside += [named.get(value, frozenset()) for value in range(1, int(labels.max()) + 1)]
             continue
         at = np.flatnonzero(placed)
         both = labels.reshape(-1)[at].astype(np.uint32) << 16 | placed.reshape(-1)[at]
@@ -91,9 +103,9 @@ def merged(layers: Iterable[Layer], grid: Grid, where: str) -> tuple[LabelVolume
         for number, key in enumerate(keys.tolist()):
             below, above = inside[key >> 16], named.get(key & 0xFFFF)
             values[number] = key >> 16
-            if above is not None and above not in below:
+            if above is not None and not above <= below:
                 values[number] = len(inside)
-                inside.append(below | {above})
+                inside.append(below | above)
         if len(inside) > 65536:
             raise DatasetError(f"{where}: the structures overlap in more than 65535 ways; leave some out")
         labels.reshape(-1)[at] = values[place]
@@ -144,21 +156,20 @@ def on_grid(labels: np.ndarray, own: Grid, grid: Grid, where: str) -> np.ndarray
 
 
 def _file(path: Path, names: Path | None) -> Iterator[Layer]:
+    if not _is_nrrd(path):
+        yield _layer(path, LabelVolume.read(path), _table(path, names))
+        return
     import SimpleITK as sitk
 
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise DatasetError(
-            f"{path}: not a readable label map ({str(error).strip().splitlines()[-1]})"
-        ) from error
-    segments = {} if names else _segments({key: image.GetMetaData(key) for key in image.GetMetaDataKeys()})
+    image = read_image(path)
+    header = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
+    segments = {} if names else _segments(header)
     count = image.GetNumberOfComponentsPerPixel()
     if not segments and count > 1:
         raise DatasetError(
             f"{path}: has {count} layers but no segment names in its header; save it from Slicer"
         )
-    table = {0: list(_table(path, names).items())} if not segments else segments
+    table = segments or {0: _table(path, names)}
     for number in sorted(table):
         if number >= count:
             raise DatasetError(f"{path}: its header names layer {number}, the file has {count}; save it anew")
@@ -171,16 +182,30 @@ def _file(path: Path, names: Path | None) -> Iterator[Layer]:
             )
         except VolumeError as error:
             raise VolumeError(f"{path}: {error}") from error
-        pairs = checked(table[number], path)
-        yield Layer(volume.labels, volume.grid, structures_by_name(dict(pairs)))
+        yield _layer(path, volume, table[number])
+
+
+def _layer(path: Path, volume: LabelVolume, pairs: Pairs) -> Layer:
+    return Layer(volume.labels, volume.grid, structures_by_name(checked(pairs, path)))
 
 
 def _folder(folder: Path) -> Iterator[Layer]:
+    """Masks by file name; one that cannot be read is left out with a warning, unless none can."""
+    faults: list[str] = []
+    found = False
     for file in _mask_files(folder):
-        name = _stem(file)
-        check_name(name, str(file))
-        volume = LabelVolume.read(file)
-        yield Layer((volume.labels > 0).astype(np.uint16), volume.grid, {structure_name(name): (1,)})
+        name = structure_name(usable_name(_stem(file), 1))
+        try:
+            volume = LabelVolume.read(file)
+        except VolumeError as error:
+            faults.append(str(error))
+            continue
+        found = True
+        yield Layer((volume.labels > 0).astype(np.uint16), volume.grid, {name: (1,)})
+    if not found:
+        raise DatasetError(faults[0])
+    for fault in faults:
+        warnings.warn(f"left out: {fault}", UserWarning, stacklevel=2)
 
 
 def _mask_files(folder: Path) -> list[Path]:
@@ -194,10 +219,16 @@ def _stem(file: Path) -> str:
     return next(file.name[: -len(end)] for end in MASK_ENDINGS if file.name.lower().endswith(end))
 
 
-def _table(path: Path, names: Path | None) -> dict[int, str]:
-    """Names by label value of a label map without segments in its header. Raises DatasetError."""
+def _is_nrrd(path: Path) -> bool:
+    return path.name.lower().endswith((".nrrd", ".nhdr"))
+
+
+def _table(path: Path, names: Path | None) -> Pairs:
+    """(label value, name) of a label map without segments in its header. Raises DatasetError."""
     names = names or names_beside(path)
-    table = read_names(names) if names else names_in_header(path)
+    table = read_pairs(names) if names else list(names_in_header(path).items())
+    if not table and names:
+        raise DatasetError(f"{names}: names no label; a table of names must be {FORMS}")
     if not table:
         raise DatasetError(
             f"{path}: what its labels are called is not known; give a table of names: {FORMS}, by itself or as"
@@ -206,7 +237,8 @@ def _table(path: Path, names: Path | None) -> dict[int, str]:
     return table
 
 
-def _header(path: Path) -> dict[str, str]:
+def header_segments(path: Path) -> dict[int, Pairs]:
+    """(label value, name) by layer, of the segments in a ``.seg.nrrd``'s header. Raises DatasetError."""
     import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()
@@ -215,19 +247,19 @@ def _header(path: Path) -> dict[str, str]:
         reader.ReadImageInformation()
     except RuntimeError as error:
         raise DatasetError(f"{path}: not a readable label map") from error
-    return {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
+    return _segments({key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()})
 
 
-def _segments(header: dict[str, str]) -> dict[int, list[tuple[int, str]]]:
+def _segments(header: dict[str, str]) -> dict[int, Pairs]:
     """(label value, name) of the segments by layer, from the header Slicer writes; empty without any."""
-    layers: dict[int, list[tuple[int, str]]] = {}
+    layers: dict[int, Pairs] = {}
     for key, name in header.items():
         found = re.fullmatch(r"Segment(\d+)_Name", key)
         if found:
             value = header.get(f"Segment{found[1]}_LabelValue", str(int(found[1]) + 1))
             layer = header.get(f"Segment{found[1]}_Layer", "0")
-            if value.isdigit() and layer.isdigit():
-                layers.setdefault(int(layer), []).append((int(value), name.strip()))
+            if value.isdecimal() and layer.isdecimal():
+                layers.setdefault(int(layer), []).append((int(value), usable_name(name, int(value))))
     return layers
 
 

@@ -127,6 +127,12 @@ class SetFolder:
             with suppress(OSError):
                 (self.root / PARTS).rmdir()
 
+    def abandon(self) -> None:
+        """Take away what says which set was begun, of a set that has no image."""
+        with suppress(OSError):
+            (self.root / "set.json").unlink()
+        shutil.rmtree(self.root / "cts", ignore_errors=True)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep a second run out of the folder; the system opens the lock when this process ends, however it does."""

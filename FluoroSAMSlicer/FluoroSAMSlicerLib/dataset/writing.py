@@ -12,7 +12,7 @@ from pathlib import Path
 from .. import __version__
 from .batch import STOP, Batch, BatchResult, Job, batches, forget
 from .body import DatasetError
-from .catalogue import write_catalogue
+from .catalogue import records, write_catalogue
 from .engines import Engine, in_this_process
 from .labelled_ct import CTSource, LabelledCT, distinct
 from .plan import Plan, plan
@@ -88,6 +88,9 @@ def write_set(
             largest = max(4, min(LONGEST_BATCH, -(-len(wanted) // (4 * max(workers, 1)))))
             run.follow(engine, job, batches(wanted, largest))
             if not run.stopped:
+                if run.failures and not run.made + run.kept and next(records(target, wanted), None) is None:
+                    target.abandon()
+                    raise DatasetError(run.why_nothing())
                 _finish(target, wanted, sources)
     finally:
         forget()
@@ -157,6 +160,15 @@ class _Run:
                 failures=dict(self.failures),
             )
         )
+
+    def why_nothing(self) -> str:
+        """What stopped every CT, in one line."""
+        reasons = list(dict.fromkeys(self.failures.values()))
+        if len(self.failures) == 1:
+            return f"no image was made: {reasons[0]}"
+        shown = "; ".join(f"{name}: {why}" for name, why in list(self.failures.items())[:5])
+        more = f"; and {len(self.failures) - 5} more" if len(self.failures) > 5 else ""
+        return f"no image was made, none of the {len(self.failures)} CTs can be used. {shown}{more}"
 
     def report(self, folder: Path) -> SetReport:
         seconds = time.monotonic() - self.begun

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from .errors import VolumeError
 
 _LARGEST_VOXEL_COUNT = 2**33
 NOTHING_HU = -1000
+NEARLY_WHOLE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,20 +89,38 @@ class CTVolume:
         _normalise_grid(self, self.hu.shape)
 
     @classmethod
-    def read(cls, path: str | Path, series: str | None = None) -> CTVolume:
-        """Read NRRD, NIfTI, MetaImage, or a folder with a DICOM series.
+    def read(
+        cls,
+        path: str | Path,
+        series: str | None = None,
+        any_modality: bool = False,
+        rescale: tuple[float, float] | None = None,
+    ) -> CTVolume:
+        """Read NRRD, NIfTI, MetaImage, a DICOM file of many frames, or a folder with a DICOM series.
 
-        series: the Series Instance UID to take where the folder holds several.
-        Raises VolumeError naming the file and the cause; a volume of one value throughout is no CT.
+        series: the Series Instance UID, or its end, to take where the folder holds several volumes.
+        any_modality: take DICOM that is no CT. rescale: (slope, intercept) that make HU of the file's values.
+        Raises VolumeError naming the file and the cause; a volume of one value throughout is no CT, nor is one
+        scaled to 0..1. Values that look otherwise than HU are warned of (UserWarning), see `hounsfield_doubt`.
         """
+        from .hounsfield import hounsfield_doubt, refuse_unit_scale
         from .reading import read_volume
 
-        voxels, origin, spacing, direction = read_volume(path, series)
+        voxels, origin, spacing, direction = read_volume(path, series, any_modality)
+        if rescale is not None:
+            voxels = np.asarray(voxels, np.float64) * rescale[0] + rescale[1]
+        try:
+            refuse_unit_scale(voxels)
+        except VolumeError as error:
+            raise VolumeError(f"{path}: {error}") from error
         ct = _named(cls, path, voxels, origin, spacing, direction)
         try:
             ct.require_contrast()
         except VolumeError as error:
             raise VolumeError(f"{path}: {error}") from error
+        doubt = hounsfield_doubt(ct.hu)
+        if doubt:
+            warnings.warn(f"{path}: {doubt}", UserWarning, stacklevel=2)
         return ct
 
     @cached_property
@@ -144,7 +164,8 @@ class LabelVolume:
 
     labels: (K, J, I) uint16, 0 is background. origin, spacing, direction: as in Grid, LPS mm.
 
-    Raises VolumeError for values that are negative, fractional or above 65535.
+    Values within `NEARLY_WHOLE` of a whole number are that number, for files that scale their integers hold
+    0.99997. Raises VolumeError for values that are negative, fractional, not finite or above 65535.
     """
 
     labels: np.ndarray
@@ -158,10 +179,13 @@ class LabelVolume:
 
     @classmethod
     def read(cls, path: str | Path) -> LabelVolume:
-        """Read a label map from NRRD, NIfTI or MetaImage. Raises VolumeError."""
+        """Read a label map from NRRD, NIfTI or MetaImage; values within 0.001 of a whole number are that one.
+
+        Raises VolumeError.
+        """
         from .reading import read_volume
 
-        voxels, origin, spacing, direction = read_volume(path, None)
+        voxels, origin, spacing, direction = read_volume(path, None, any_modality=True)
         return _named(cls, path, voxels, origin, spacing, direction)
 
     @cached_property
@@ -211,8 +235,13 @@ def _hounsfield(array: np.ndarray) -> np.ndarray:
 def _label_values(array: np.ndarray) -> np.ndarray:
     if array.dtype in (np.uint16, np.uint8, np.bool_):
         return np.ascontiguousarray(array, dtype=np.uint16)
-    if array.dtype.kind == "f" and not (np.isfinite(array).all() and (array == np.rint(array)).all()):
-        raise VolumeError("the label map holds fractional values; is it an image, or was it interpolated?")
+    if array.dtype.kind == "f":
+        whole = np.rint(array)
+        if not np.isfinite(array).all() or np.abs(array - whole).max() > NEARLY_WHOLE:
+            raise VolumeError(
+                "the label map holds fractional values or NaN; is it an image, or was it interpolated?"
+            )
+        array = whole
     if array.min() < 0 or array.max() > 65535:
         raise VolumeError("label values must lie between 0 and 65535; this may be a CT, not a label map")
     return np.ascontiguousarray(array.astype(np.uint16))

@@ -21,6 +21,7 @@ class NameCompleter:
     def __init__(self, lineEdit, complete: Callable) -> None:
         self._edit, self._complete = lineEdit, complete
         self._names: dict[str, str] = {}
+        self._chosen = False
         self._model = qt.QStringListModel()
         self._completer = qt.QCompleter()
         self._completer.setModel(self._model)
@@ -29,13 +30,19 @@ class NameCompleter:
         # Set on the line edit itself, it would replace the whole line.
         self._completer.setWidget(lineEdit)
         connect(lineEdit, "textEdited(QString)", self._offer)
+        connect(self._completer, "highlighted(QString)", self._onHighlighted)
         connect(self._completer, "activated(QString)", self._take)
 
     @property
     def choosing(self) -> bool:
-        """Whether Enter takes the highlighted name and does not end the line."""
-        popup = self._completer.popup()
-        return popup.isVisible() and popup.currentIndex().isValid()
+        """Whether Enter takes the highlighted name and does not end the line.
+
+        The first row of an unfiltered popup is its current one before anybody chose it, and Enter would take that.
+        """
+        return self._completer.popup().isVisible() and self._chosen
+
+    def _onHighlighted(self, shown: str) -> None:
+        self._chosen = shown in self._names
 
     def _offer(self, text: str) -> None:
         start, end = self._name(text)
@@ -46,13 +53,14 @@ class NameCompleter:
             shown = found.text if found.text == meant else f"{found.text}  \N{RIGHTWARDS ARROW}  {meant}"
             self._names.setdefault(shown, found.text)
         self._model.setStringList(list(self._names))
+        self._chosen = False
         if self._names and list(self._names.values()) != [typed]:
             self._completer.complete()
         else:
             self._completer.popup().hide()
 
     def _take(self, shown: str) -> None:
-        if shown not in self._names:
+        if not self._chosen or shown not in self._names:
             return
         text = self._edit.text
         start, end = self._name(text)

@@ -10,6 +10,7 @@ from pydicom.pixels import apply_color_lut, pixel_array
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from .image import RadiographError, cause
+from .stored_bits import samples
 
 DECODERS = {
     "1.2.840.10008.1.2.4.50": "Pillow or python-gdcm",
@@ -33,17 +34,22 @@ def transfer_syntax(dataset: Dataset) -> UID:
     return UID(getattr(meta, "TransferSyntaxUID", None) or ImplicitVRLittleEndian)
 
 
-def stored_values(path: Path, dataset: Dataset, frame: int) -> np.ndarray:
-    """Stored values of one frame, (H, W), or (H, W, 3) in RGB for colour.
+def stored_values(path: Path, dataset: Dataset, frame: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Stored values of one frame, (H, W), or (H, W, 3) in RGB for colour, and where it is padding, bool (H, W).
 
-    Raises :class:`RadiographError` for data that do not decode and for a decoder that is not installed.
+    Which bits of a word are its value, and which values are padding, is told by :func:`samples`. Raises
+    :class:`RadiographError` for data that do not decode and for a decoder that is not installed.
     """
+    return samples(_decoded(path, dataset, frame), dataset)
+
+
+def _decoded(path: Path, dataset: Dataset, frame: int) -> np.ndarray:
     syntax = transfer_syntax(dataset)
     if "TransferSyntaxUID" not in (getattr(dataset, "file_meta", None) or {}):
         dataset.file_meta = FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = syntax
     try:
-        values = pixel_array(dataset, index=frame)
+        values = pixel_array(dataset, index=frame, correct_unused_bits=False)
         if dataset.PhotometricInterpretation == "PALETTE COLOR":
             values = apply_color_lut(values, dataset)[..., :3]
         return values

@@ -21,6 +21,18 @@ NOT_XRAY = {
     *{"SEG", "SR", "PR", "KO", "DOC", "ECG", "REG", "RTDOSE", "RTPLAN", "RTSTRUCT"},
 }
 """Modalities (PS3.3 C.7.3.1.1.1) that are refused; unknown ones pass, for "DR" and "XR" stand in real files."""
+CLASSES = {
+    "1.2.840.10008.5.1.4.1.1.2": "CT",
+    "1.2.840.10008.5.1.4.1.1.4": "MR",
+    "1.2.840.10008.5.1.4.1.1.128": "PT",
+    "1.2.840.10008.5.1.4.1.1.130": "PT",
+    "1.2.840.10008.5.1.4.1.1.20": "NM",
+    "1.2.840.10008.5.1.4.1.1.6": "US",
+    "1.2.840.10008.5.1.4.1.1.3": "US",
+    "1.2.840.10008.5.1.4.1.1.66.4": "SEG",
+    "1.2.840.10008.5.1.4.1.1.66.7": "SEG",
+}
+"""Beginnings of SOP Class UIDs (PS3.4 B.5), for files whose Modality is absent or contradicts the class."""
 RECONSTRUCTIONS = {
     "1.2.840.10008.5.1.4.1.1.13.1.1": "X-ray 3D angiography",
     "1.2.840.10008.5.1.4.1.1.13.1.2": "X-ray 3D craniofacial",
@@ -54,9 +66,8 @@ def read_dicom(path: Path, frame: int, invert: bool | None) -> Radiograph:
     dataset = _parsed(path)
     count = _refuse(path, dataset, frame)
     header = _frame_header(dataset, frame)
-    stored = stored_values(path, dataset, frame)
+    stored, padding = stored_values(path, dataset, frame)
     notes: list[str] = []
-    padding = None
     if stored.ndim == 3:
         top = float(np.iinfo(stored.dtype).max)
         if dataset.PhotometricInterpretation != "PALETTE COLOR":
@@ -69,7 +80,6 @@ def read_dicom(path: Path, frame: int, invert: bool | None) -> Radiograph:
             raise RadiographError(f"{path}: holds values that are no numbers (NaN or infinity)")
         if np.ptp(values) == 0:  # a rescale slope of 0 stands in real files
             values = stored.astype(np.float32)
-        padding = _padding(header, stored)
         image = ~padding if padding is not None else np.ones(stored.shape, bool)
         pixels = displayed(header, values, image, notes)
         rising = pixels[image][stored[image].argmin()] <= pixels[image][stored[image].argmax()]
@@ -87,11 +97,18 @@ def read_dicom(path: Path, frame: int, invert: bool | None) -> Radiograph:
         spacing_source=source,
         frame=frame,
         frame_count=count,
-        modality=dataset.get("Modality") or None,
+        modality=modality_of(dataset),
         photometric=dataset.get("PhotometricInterpretation"),
         stored_range=(float(stored.min()), float(stored.max())),
         notes=tuple(notes),
     )
+
+
+def modality_of(dataset: Dataset) -> str | None:
+    """What made an image: the modality that its SOP class fixes, else what Modality says, in capitals."""
+    uid = str(dataset.get("SOPClassUID") or "")
+    known = (name for start, name in CLASSES.items() if uid == start or uid.startswith(f"{start}."))
+    return next(known, None) or str(dataset.get("Modality") or "").strip().upper() or None
 
 
 def _parsed(path: Path) -> Dataset:
@@ -108,7 +125,7 @@ def _parsed(path: Path) -> Dataset:
 
 def _refuse(path: Path, dataset: Dataset, frame: int) -> int:
     """Refuse what is no projection image or cannot be as large as it says; returns the number of frames."""
-    modality = dataset.get("Modality")
+    modality = modality_of(dataset)
     if modality in NOT_XRAY:
         raise RadiographError(f"{path}: is DICOM of modality {modality}, not an X-ray image")
     if "Rows" not in dataset or "Columns" not in dataset:
@@ -163,16 +180,6 @@ def _frame_header(dataset: Dataset, frame: int) -> Dataset:
             for item in (group.get(keyword) or [])[:1]:
                 header.update(item)
     return header
-
-
-def _padding(header: Dataset, stored: np.ndarray) -> np.ndarray | None:
-    """Where the frame (H, W) holds the padding value or range; None where it holds none, or nothing else."""
-    first = header.get("PixelPaddingValue")
-    if not isinstance(first, int):
-        return None
-    last = header.get("PixelPaddingRangeLimit", first)
-    padding = (stored >= min(first, last)) & (stored <= max(first, last))
-    return padding if padding.any() and not padding.all() else None
 
 
 def _spacing(header: Dataset) -> tuple[tuple[float, float] | None, str]:

@@ -17,9 +17,22 @@ from .image import (
     refuse_frame,
     refuse_size,
 )
+from .rewritten import ORIENTATION, grey_alpha_as_rgba, tiff_as_stored
 
+TURNS = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: a.swapaxes(0, 1)[::-1],
+}
+"""From stored pixels (H, W) to the picture as displayed, by orientation (TIFF 6.0, EXIF 2.3 4.6.4 A)."""
+SCREEN_GAMMA = 2.2
 WHITE_IS_ZERO = 0
-BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION = 258, 262, 274
+GREY_ALPHA = 4
+BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262
 """Tags of TIFF 6.0; the orientation also stands in the EXIF data of photographs."""
 
 
@@ -27,8 +40,9 @@ def read_picture(path: Path, frame: int, invert: bool | None) -> Radiograph:
     """A picture as displayed, taken to show bone bright; alpha is dropped, colour becomes luminance.
 
     Eight bits keep the range 0 to 255; more are shown over the image's own range, for 10, 12 and 14 bits stand
-    in 16. Resolution in dots per inch is that of a scanner or screen and no spacing. Pixels stay in stored
-    order; a camera's turn is not applied.
+    in 16. Resolution in dots per inch is that of a scanner or screen and no spacing. A turn that EXIF or TIFF
+    asks for is made: rows and columns are those of the picture as displayed. A PNG's gamma is applied unless it
+    is that of ordinary screens. The notes say so.
     """
     notes = ["inverted as asked"] if invert else []
     try:
@@ -37,9 +51,16 @@ def read_picture(path: Path, frame: int, invert: bool | None) -> Radiograph:
             count = getattr(picture, "n_frames", 1)
             refuse_frame(path, frame, count)
             picture.seek(frame)
-            if picture.getexif().get(ORIENTATION, 1) != 1:
-                notes.append("the file asks viewers to turn it; the pixels are as stored")
-            values, mode = _sixteen_bit_colour(path, picture) or _grey(picture)
+            asked = int(picture.getexif().get(ORIENTATION, 1) or 1)
+            gamma = _gamma(picture)
+            wide = _sixteen_bit_colour(path, picture)
+            values, mode = wide or _grey(_as_stored(path, picture, frame, asked))
+            if asked in TURNS:
+                values = np.ascontiguousarray(TURNS[asked](values))
+            if asked in TURNS:
+                notes.append(
+                    f"turned as the file asks (orientation {asked}); pixels count in the turned picture"
+                )
     except Image.DecompressionBombError as error:
         raise RadiographError(
             f"{path}: declares more pixels than any X-ray detector has ({cause(error)})"
@@ -47,7 +68,7 @@ def read_picture(path: Path, frame: int, invert: bool | None) -> Radiograph:
     except UnidentifiedImageError as error:
         if path.read_bytes()[:2] not in (b"II", b"MM"):
             raise RadiographError(f"{path}: is damaged or no picture of a known kind") from error
-        values, mode, count = _by_itk(path), "16-bit colour", 1
+        values, mode, count, gamma = _by_itk(path), "16-bit colour", 1, None
         refuse_frame(path, frame, count)
     except RadiographError:
         raise
@@ -56,6 +77,12 @@ def read_picture(path: Path, frame: int, invert: bool | None) -> Radiograph:
     if not np.isfinite(values).all():
         raise RadiographError(f"{path}: holds values that are no numbers (NaN or infinity)")
     eight = values.dtype == np.uint8 or mode in ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr")
+    if gamma:
+        top = 255 if eight else 65535
+        values = np.float32(top) * (
+            np.clip(values, 0, top).astype(np.float32) / np.float32(top)
+        ) ** np.float32(gamma)
+        notes.append(f"gamma applied (exponent {gamma:.3g})")
     pixels = normalised(values, *((0, 255) if eight else own_range(values)))
     return Radiograph(
         1 - pixels if invert else pixels,
@@ -65,6 +92,27 @@ def read_picture(path: Path, frame: int, invert: bool | None) -> Radiograph:
         stored_range=(float(values.min()), float(values.max())),
         notes=tuple(notes),
     )
+
+
+def _as_stored(path: Path, picture: Image.Image, frame: int, asked: int) -> Image.Image:
+    """The picture with its pixels in stored order; other formats than TIFF have them so."""
+    if picture.format != "TIFF" or asked not in TURNS:
+        return picture
+    stored = Image.open(tiff_as_stored(path))
+    stored.seek(frame)
+    return stored
+
+
+def _gamma(picture: Image.Image) -> float | None:
+    """The exponent that brings a PNG's samples to an ordinary screen's, 1 / (2.2 gAMA); None where it is 1.
+
+    ISO/IEC 15948 11.3.3.2 and 13.13; sRGB and ICC profiles overrule gAMA.
+    """
+    gamma = picture.info.get("gamma")
+    if picture.format != "PNG" or not gamma or {"srgb", "icc_profile"} & picture.info.keys():
+        return None
+    exponent = 1 / (SCREEN_GAMMA * float(gamma))
+    return exponent if 0.1 < exponent < 10 and abs(exponent - 1) > 0.03 else None
 
 
 def _grey(picture: Image.Image) -> tuple[np.ndarray, str]:
@@ -89,7 +137,11 @@ def _sixteen_bit_colour(path: Path, picture: Image.Image) -> tuple[np.ndarray, s
         return None
     if picture.format == "PNG":
         with path.open("rb") as file:
-            bits = file.read(25)[24]  # ISO/IEC 15948 11.2.2
+            bits, kind = file.read(26)[24:26]  # ISO/IEC 15948 11.2.2
+        if (bits, kind) == (16, GREY_ALPHA):
+            with Image.open(grey_alpha_as_rgba(path)) as apart:
+                pairs = np.asarray(apart).astype(np.uint16)
+            return pairs[..., 0] << 8 | pairs[..., 1], "16-bit grey with alpha"
     else:
         bits = max(getattr(picture, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,)))
     return (_by_itk(path), "16-bit colour") if bits == 16 else None

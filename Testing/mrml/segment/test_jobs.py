@@ -152,6 +152,26 @@ def test_two_names_in_flight_at_once_become_two_segments_in_one_step(logic, imag
     assert logic.segments(image) == []
 
 
+def test_names_asked_for_together_take_one_pass_of_a_model_that_can(scene):
+    class Together(SquarePredictor):
+        finds_together, passes = True, []
+
+        def predict_names(self, embedding, texts, allow_unknown=False):
+            self.passes.append(list(texts))
+            return [super(Together, self).predict(embedding, text) for text in texts]
+
+        def predict(self, *given, **more):
+            raise AssertionError("was asked for one by one")
+
+    predictor = Together()
+    logic = segment_logic(scene, predictor)
+    image = image_node(scene)
+    for request in logic.textRequest(image, "left lung, right lung, heart"):
+        logic.apply(*answered(logic, request))
+    assert predictor.passes == [["left lung", "right lung", "heart"]]
+    assert len(logic.segments(image)) == 3
+
+
 def test_a_cancelled_job_raises_and_changes_nothing(logic, image):
     (request,) = logic.textRequest(image, "left lung")
     with pytest.raises(Cancelled):

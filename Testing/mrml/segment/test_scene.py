@@ -34,7 +34,7 @@ def scene():
 def predictor(tmp_path_factory):
     """The compact network with random weights."""
     torch.manual_seed(0)
-    config = FluoroSAMConfig.compact()
+    config = FluoroSAMConfig.small_swin()
     tokenizer = CompactTokenizer(trained(["left lung", "right lung", "heart"], 300), config.text.context)
     provenance = Provenance("random", "Apache-2.0", "made by a test")
     folder = save_model(FluoroSAM(config), tmp_path_factory.mktemp("model") / "random", provenance, tokenizer)

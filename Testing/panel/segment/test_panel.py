@@ -79,6 +79,13 @@ def test_a_name_outside_the_vocabulary_goes_to_the_model_and_is_marked(bench, im
     assert bench.ui.segmentTable.item(0, 2).text() == "not in the vocabulary"
 
 
+def test_a_name_outside_the_vocabulary_is_asked_about_first(bench, image, predictor):
+    bench.dialogs.yes = False
+    bench.ask("frobnicator")
+    assert "frobnicator" in bench.dialogs.asked[-1] and bench.names() == []
+    assert not [asked for asked in predictor.asked if asked[0] == "frobnicator"]
+
+
 def test_names_asked_for_before_are_one_click_away(bench, image):
     bench.ask("heart")
     bench.ask("left femur, heart")
@@ -244,6 +251,71 @@ def test_a_file_that_is_no_image_is_a_message(bench, tmp_path):
     (tmp_path / "notes.dcm").write_text("not an image")
     bench.panel.image.load(tmp_path / "notes.dcm")
     assert "\u26a0" in bench.ui.messageLabel.text and bench.panel.context.volume is None
+
+
+def typed(bench, text: str):
+    """A line, and the popup that it opened."""
+    from PySide6.QtTest import QTest
+
+    bench.ui.textEdit.clear()
+    QTest.keyClicks(bench.ui.textEdit, text)
+    popup = bench.panel.text._completer._completer.popup()
+    bench.until(popup.isVisible)
+    return popup
+
+
+def test_enter_segments_what_was_typed_although_names_are_offered(bench, image):
+    from PySide6.QtCore import Qt
+    from PySide6.QtTest import QTest
+
+    popup = typed(bench, "left lun")
+    popup.setCurrentIndex(popup.model().index(0, 0))
+    popup.selectionModel().clearSelection()
+    bench.ui.textEdit.setText("5th rib right")
+    QTest.keyClick(popup, Qt.Key_Return)
+    bench.wait()
+    assert bench.names() == ["right rib 5"]
+
+
+def test_enter_takes_a_name_that_an_arrow_key_chose(bench, image):
+    from PySide6.QtCore import Qt
+    from PySide6.QtTest import QTest
+
+    popup = typed(bench, "left lun")
+    QTest.keyClick(popup, Qt.Key_Down)
+    QTest.keyClick(popup, Qt.Key_Return)
+    assert bench.ui.textEdit.text == "left lung" and bench.names() == []
+    QTest.keyClick(bench.ui.textEdit, Qt.Key_Return)
+    bench.wait()
+    assert bench.names() == ["left lung"]
+
+
+@pytest.mark.parametrize(("text", "explained"), [("a", False), ("ab", False), ("heart", True)])
+def test_few_letters_are_not_explained(bench, image, text, explained):
+    bench.ui.textEdit.setText(text)
+    bench.panel.text.explain()
+    assert bool(bench.ui.meaningLabel.text) == explained
+
+
+def test_an_image_is_shown_without_the_layers_of_a_ct(bench):
+    composite = bench.red().mrmlSliceCompositeNode()
+    composite.SetLabelVolumeID("vtkMRMLLabelMapVolumeNode1")
+    composite.SetForegroundVolumeID("vtkMRMLScalarVolumeNode9")
+    bench.add_image()
+    assert composite.GetBackgroundVolumeID() == bench.panel.context.volume.GetID()
+    assert composite.GetLabelVolumeID() is None and composite.GetForegroundVolumeID() is None
+
+
+def test_the_line_of_a_box_is_a_share_of_its_diagonal(bench):
+    from FluoroSAMSlicerLib.panel.segment.box_outline import BoxOutline
+
+    outline = BoxOutline(bench.scene)
+    for size in (30.0, 300.0):
+        outline.show([(0, 0, 0), (size, 0, 0), (size, 0, size), (0, 0, size)])
+        display = outline._node.GetDisplayNode()
+        assert display.GetCurveLineSizeMode() == display.UseLineDiameter
+        assert 0.005 < display.GetLineDiameter() / (size * 2**0.5) < 0.02
+    outline.remove()
 
 
 def test_the_sample_is_one_click(bench):

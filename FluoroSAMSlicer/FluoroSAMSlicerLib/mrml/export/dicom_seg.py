@@ -18,6 +18,7 @@ from ...anatomy import Code, Structure
 from ..nodes.image_state import SOURCE_FILE, SOURCE_FRAME, frame_of
 from ..nodes.naming import TISSUE
 from ..nodes.placement import image_size
+from .dicom_source import EMPTY, prepare
 from .drafts import ExportError, draft
 from .exported import ExportedSegment, exported_segments
 
@@ -61,10 +62,11 @@ def exportDicomSeg(
     segments = [one for one in exported_segments(segmentationNode, volumeNode, segmentIds) if one.mask.any()]
     if not segments:
         raise ExportError("All segments are empty, and DICOM SEG stores no empty ones.")
-    frames = int(image.get("NumberOfFrames", 1))
+    frames = int(image.get("NumberOfFrames") or 1)
     shown = _shown_frame(volumeNode)
     if not 0 <= shown < frames:
         raise ExportError(f"{found} has {frames} frames, but the image shows number {shown + 1}.")
+    prepare(image, found)
     _make_one_frame(image)
     masks = np.stack([segment.mask for segment in segments], axis=-1)[np.newaxis].astype(np.uint8)
     try:
@@ -89,6 +91,10 @@ def exportDicomSeg(
         if frames > 1:
             _name_frame(dataset, shown + 1)
         _drop_incomplete_measures(dataset)
+        dataset.SpecificCharacterSet = "ISO_IR 192"
+        for keyword in EMPTY[:-2]:
+            if keyword not in dataset:
+                setattr(dataset, keyword, "")
         with draft(path) as file:
             dataset.save_as(file)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -47,7 +47,8 @@ class Request:
     """``pixels`` or ``embedding`` is the image, ``asked`` what is wanted of it (None: encode only).
 
     ``key`` is the segment's key, ``slot`` the same for all requests that write the same segment. ``batch``
-    is shared by requests that make one undo step. ``model`` and ``device`` name the predictor.
+    is shared by requests that make one undo step. ``beside`` are the names that are asked for at the same time, which
+    a model may find in one pass. ``model`` and ``device`` name the predictor.
     """
 
     id: int
@@ -62,6 +63,7 @@ class Request:
     asked: SegmentPrompt | None = None
     pixels: TakenPixels | None = None
     embedding: ImageEmbedding | None = None
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +141,7 @@ class Engine:
         answer = {}
         if request.asked is not None:
             watch.report(0.8, "Finding the structure")
+            self._find_together(predictor, embedding, request.beside)
             prediction = self._answer(predictor, embedding, request.asked, watch)
             watch.report(0.9, "Drawing the mask")
             answer = _answer(prediction, request.asked)
@@ -185,7 +188,7 @@ class Engine:
         for prompt in rounds:
             watch.check()
             choices = tuple(item for item in asked.choices if item[0] < len(prompt.points))
-            known = (embedding.key, embedding.model, embedding.model_version, asked.start, prompt, choices)
+            known = (*made_by(embedding), asked.start, prompt, choices)
             ask = partial(
                 predictor.predict,
                 embedding,
@@ -203,6 +206,20 @@ class Engine:
                 previous = self._remembered((*known, choice), choose)
         return previous
 
+    def _find_together(self, predictor: Predictor, embedding: ImageEmbedding, names: tuple[str, ...]) -> None:
+        """Ask for several names in one pass; each is then remembered as if it had been asked for alone."""
+        # One pass or none: a model that answers one by one reports and can be called off between names.
+        if not getattr(predictor, "finds_together", False):
+            return
+        prompts = [Prompt.of(name) for name in dict.fromkeys(names)]
+        known = {prompt: (*made_by(embedding), None, prompt, ()) for prompt in prompts}
+        fresh = [prompt for prompt in prompts if known[prompt] not in self._rounds]
+        if len(fresh) < 2:
+            return
+        found = predictor.predict_names(embedding, [prompt.text for prompt in fresh], allow_unknown=True)
+        for prompt, prediction in zip(fresh, found, strict=True):
+            self._remembered(known[prompt], lambda prediction=prediction: prediction)
+
     def _remembered(self, known: tuple, make: Callable[[], Prediction]) -> Prediction:
         prediction = self._rounds.pop(known, None)
         if prediction is None:
@@ -211,6 +228,11 @@ class Engine:
         while len(self._rounds) > ROUNDS_KEPT:
             self._rounds.popitem(last=False)
         return prediction
+
+
+def made_by(embedding: ImageEmbedding) -> tuple[str, str, str]:
+    """What an answer on an image depends on, beside the prompts: the pixels and the weights."""
+    return embedding.key, embedding.model, embedding.model_version
 
 
 class Watch:
@@ -287,7 +309,7 @@ def _as_prediction(embedding: ImageEmbedding, start: StartMask) -> Prediction:
 
     frame = embedding.frame
     # The decoder's masks are eight times as fine as the embedding.
-    side = 8 * embedding.features.shape[-1]
+    side = 8 * embedding.cells
     height = max(1, round(side * frame.input_height / frame.size))
     width = max(1, round(side * frame.input_width / frame.size))
     inside = torch.from_numpy(start.mask().astype(np.float32))[None, None]

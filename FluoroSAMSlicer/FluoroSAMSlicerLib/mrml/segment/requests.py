@@ -98,7 +98,8 @@ class SegmentRequests(PromptEditing):
                 with self._change(record, batch):
                     record.set_prompt(key, asked)
             requests.append(self._ask(volumeNode, record, key, asked or SegmentPrompt(named), batch))
-        return requests
+        beside = tuple(r.asked.prompt.text for r in requests if r.asked == SegmentPrompt(r.asked.prompt))
+        return [replace(request, beside=beside) for request in requests]
 
     def clickRequest(self, volumeNode, segmentId: str) -> Request | None:
         """What the segment's prompts ask for now; None if there are none left, and its mask is emptied."""

@@ -225,11 +225,6 @@ class DRREngine:
         )
 
     def _labelled(self, patient: TakenPatient):
-        from ...dataset.label_names import check_name
-
-        for layer in patient.layers:
-            for name in layer.names.values():
-                check_name(name, f"the segment {name!r}")
         return self._store.labelled(patient)
 
     @staticmethod

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import slicer
 
 COLOR = (0.24, 0.86, 0.35)
+LINE = 1 / 150
+"""Diameter of the line as a share of the box's diagonal."""
 
 
 class BoxOutline:
@@ -20,6 +22,9 @@ class BoxOutline:
         if node is None or node.GetScene() is None:
             node = self._node = self._made()
         modifying = node.StartModify()
+        # As thick beside a hand as beside a chest.
+        across = sum((b - a) ** 2 for a, b in zip(corners[0], corners[2], strict=True)) ** 0.5
+        node.GetDisplayNode().SetLineDiameter(max(across * LINE, 1e-3))
         node.RemoveAllControlPoints()
         for corner in corners:
             node.AddControlPointWorld(*corner)
@@ -50,8 +55,9 @@ class BoxOutline:
         display.SetColor(*COLOR)
         display.SetPointLabelsVisibility(False)
         display.SetPropertiesLabelVisibility(False)
-        display.SetGlyphScale(0.01)
-        display.SetUseGlyphScale(True)
+        # The glyph's scale would scale the line as well, until nobody sees it.
+        display.SetCurveLineSizeMode(display.UseLineDiameter)
+        display.SetGlyphTypeFromString("Vertex2D")
         display.SetSliceProjection(True)
         display.SetSliceProjectionUseFiducialColor(True)
         display.SetVisibility3D(False)

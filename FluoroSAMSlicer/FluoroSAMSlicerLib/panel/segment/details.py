@@ -35,7 +35,7 @@ class SegmentDetails:
         ui.nextCandidateButton.setEnabled(several)
         ui.candidateLabel.setText(
             _("{number} of {count} (score {score:.2f})").format(
-                number=state.chosen + 1, count=len(state.scores), score=state.scores[state.chosen]
+                number=state.chosen + 1, count=len(state.scores), score=state.score
             )
             if several
             else _("none")

@@ -41,6 +41,7 @@ class ImageSection:
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
         connect(self._settle, "timeout()", self._onPixels)
+        ui.takeSliceButton.setVisible(False)
         ui.imageSelector.setMRMLScene(context.logic.scene)
         ui.oneViewCheckBox.setChecked(settings.flag("oneView", True))
         connect(ui.imageSelector, "currentNodeChanged(vtkMRMLNode*)", self._onSelected)
@@ -71,6 +72,7 @@ class ImageSection:
         context = self._context
         self._observations.clear()
         context.volume = None
+        self._ui.takeSliceButton.setVisible(False)
         usable = node is not None and self._usable(node)
         if usable:
             context.volume = node
@@ -132,7 +134,6 @@ class ImageSection:
     def _usable(self, node) -> bool:
         from ...mrml.errors import SceneError
 
-        self._ui.takeSliceButton.setVisible(False)
         try:
             self._context.logic.checkVolume(node)
         except SceneError as error:

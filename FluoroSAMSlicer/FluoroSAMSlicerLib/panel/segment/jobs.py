@@ -52,6 +52,10 @@ class SegmentJobs:
         if self.busy:
             self._status.cancelling()
 
+    def abandon(self) -> None:
+        """Cancel without a word, since the scene closes."""
+        self._background.abandon()
+
     def close(self) -> None:
         self._background.close()
 

@@ -97,7 +97,7 @@ class SegmentPanel:
         """Keep the panel's state in this parameter node, and take over what it says; None: the scene closes."""
         self._parameters = parameters
         if parameters is None:
-            self.jobs.cancel()
+            self.jobs.abandon()
             self.context.segment = None
             self.clicks.use(OFF)
             self.image.choose(None, show=False)

@@ -19,6 +19,7 @@ class SliceViews:
 
     def __init__(self, layoutManager) -> None:
         self._layoutManager = layoutManager
+        self._before: tuple | None = None
 
     def onLayoutChanged(self, callback: Callable[[], None]) -> None:
         """Have ``callback()`` called when views come and go, until `stop`."""
@@ -34,9 +35,39 @@ class SliceViews:
         """Show an image in all slice views, its plane facing the user; ``alone``: in one large view."""
         if self._layoutManager is None:
             return
+        self._keepVolume()
         if alone:
             self._layoutManager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
-        slicer.util.setSliceViewerLayers(background=volume, fit=True, rotateToVolumePlane=True)
+        # Without None, a CT's labels of the other tab would stay in front of the image.
+        slicer.util.setSliceViewerLayers(
+            background=volume, foreground=None, label=None, fit=True, rotateToVolumePlane=True
+        )
+
+    def restore(self) -> None:
+        """Show the volume with its layers again that was shown before the first image."""
+        if self._before is None:
+            return
+        layout, *layers = self._before
+        self._before = None
+        background, foreground, label = (
+            slicer.mrmlScene.GetNodeByID(layer) if layer else None for layer in layers
+        )
+        if background is not None:
+            self._layoutManager.setLayout(layout)
+            slicer.util.setSliceViewerLayers(
+                background=background, foreground=foreground, label=label, fit=True
+            )
+
+    def _keepVolume(self) -> None:
+        """Remember what is shown, where it is a volume and not an image of one slice."""
+        for widget in self.all():
+            composite = widget.mrmlSliceCompositeNode()
+            node = slicer.mrmlScene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
+            data = node and node.GetImageData()
+            if data and data.GetDimensions()[2] > 1:
+                layers = composite.GetForegroundVolumeID(), composite.GetLabelVolumeID()
+                self._before = self._layoutManager.layout, node.GetID(), *layers
+            return
 
     def all(self) -> Iterator:
         """The slice widgets of all layouts that were shown so far."""

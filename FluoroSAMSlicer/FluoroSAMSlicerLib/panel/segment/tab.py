@@ -74,6 +74,7 @@ def segment_panel(
             PRESETS,
             settings,
             panel.onAsk,
+            dialogs.confirm,
         )
         panel.table = SegmentTable(ui, panel.onChosen, panel.onShown, panel.onRenamed)
         panel.details = SegmentDetails(

@@ -15,6 +15,8 @@ from ..settings import Settings
 
 PREVIEW_MS = 300
 RECENT = 12
+EXPLAINED = 3
+"""Letters from which on a line is explained: fewer mean too many things."""
 ALTERNATIVES_SHOWN = 4
 NARROW = 300
 ARROW = "\N{RIGHTWARDS ARROW} "
@@ -22,7 +24,8 @@ ARROW = "\N{RIGHTWARDS ARROW} "
 
 class TextSection:
     """``vocabulary`` has ``complete(prefix, limit)`` and ``presets``; ``choices(text)`` says what a line means,
-    a NameChoice for each name. ``onAsk(text)`` is called for a line that shall be segmented.
+    a NameChoice for each name. ``onAsk(text)`` is called for a line that shall be segmented, after
+    ``confirm(question)`` where a name in it is none of the vocabulary's.
     """
 
     def __init__(
@@ -33,8 +36,10 @@ class TextSection:
         presets: Mapping[str, Sequence[str]],
         settings: Settings,
         onAsk: Callable[[str], None],
+        confirm: Callable[[str], bool],
     ) -> None:
         self._ui, self._choices, self._settings, self._onAsk = ui, choices, settings, onAsk
+        self._confirm = confirm
         self._shown: list = []
         self._trouble = ""
         self._open: int | None = None
@@ -43,7 +48,7 @@ class TextSection:
         self._preview = qt.QTimer()
         self._preview.setSingleShot(True)
         self._preview.setInterval(PREVIEW_MS)
-        connect(self._preview, "timeout()", self.explain)
+        connect(self._preview, "timeout()", lambda: self.explain())
         connect(ui.textEdit, "textChanged(QString)", lambda _text: self._preview.start())
         connect(ui.textEdit, "returnPressed()", self._onReturn)
         connect(ui.segmentButton, "clicked()", self.ask)
@@ -69,23 +74,30 @@ class TextSection:
 
     def ask(self) -> None:
         """Segment what the line says."""
-        self.explain()
+        self.explain(least=1)
         if not self._ui.segmentButton.enabled:
             return
         text = self.text.strip()
         if self._trouble or any(choice.ambiguous for choice in self._shown):
             return
+        unknown = [f'"{choice.typed}"' for choice in self._shown if not choice.known]
+        if unknown and not self._confirm(
+            _("{names}: not a known structure. Its mask may lie anywhere. Try all the same?").format(
+                names=", ".join(unknown)
+            )
+        ):
+            return
         self._onAsk(text)
         if text:
             self._remember(text)
 
-    def explain(self) -> None:
-        """Say what the line was taken for."""
+    def explain(self, least: int = EXPLAINED) -> None:
+        """Say what the line was taken for, from ``least`` letters on."""
         self._preview.stop()
         text = self.text.strip()
         self._shown, self._trouble = [], ""
         try:
-            self._shown = self._choices(text) if text else []
+            self._shown = self._choices(text) if len(text) >= least else []
         except AnatomyError as error:
             self._trouble = str(error)
         self._open = 0 if len(self._shown) == 1 else None

@@ -43,6 +43,10 @@ class DRRJobs:
         if self.busy:
             self._context.status.cancelling()
 
+    def abandon(self) -> None:
+        """Cancel without a word, since the scene closes."""
+        self._background.abandon()
+
     def drop(self, slot: str) -> None:
         self._background.drop(slot)
 

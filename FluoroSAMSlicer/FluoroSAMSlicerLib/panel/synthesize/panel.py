@@ -104,7 +104,7 @@ class DRRPanel:
         self._parameters = parameters
         self._remember.stop()
         if parameters is None:
-            self.jobs.cancel()
+            self.jobs.abandon()
             self.names.stop()
             self._forgetAnswers()
             self.set.stop()
