@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,8 +163,7 @@ def _file(path: Path, names: Path | None) -> Iterator[Layer]:
     import SimpleITK as sitk
 
     image = read_image(path)
-    header = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
-    segments = {} if names else _segments(header)
+    segments = {} if names else _segments(_metadata(image))
     count = image.GetNumberOfComponentsPerPixel()
     if not segments and count > 1:
         raise DatasetError(
@@ -247,7 +247,18 @@ def header_segments(path: Path) -> dict[int, Pairs]:
         reader.ReadImageInformation()
     except RuntimeError as error:
         raise DatasetError(f"{path}: not a readable label map") from error
-    return _segments({key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()})
+    return _segments(_metadata(reader))
+
+
+def _metadata(source) -> dict[str, str]:
+    """The header's entries that are text; damaged ones are no UTF-8, of which SimpleITK makes no string."""
+    found = {}
+    for key in source.GetMetaDataKeys():
+        with suppress(TypeError, UnicodeError, RuntimeError):
+            value = source.GetMetaData(key)
+            value.encode()
+            found[key] = value
+    return found
 
 
 def _segments(header: dict[str, str]) -> dict[int, Pairs]:

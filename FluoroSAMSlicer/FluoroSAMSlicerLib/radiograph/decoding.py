@@ -10,6 +10,7 @@ from pydicom.pixels import apply_color_lut, pixel_array
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from .image import RadiographError, cause
+from .quiet import libraries_silent
 from .stored_bits import samples
 
 DECODERS = {
@@ -40,7 +41,9 @@ def stored_values(path: Path, dataset: Dataset, frame: int) -> tuple[np.ndarray,
     Which bits of a word are its value, and which values are padding, is told by :func:`samples`. Raises
     :class:`RadiographError` for data that do not decode and for a decoder that is not installed.
     """
-    return samples(_decoded(path, dataset, frame), dataset)
+    with libraries_silent():
+        words = _decoded(path, dataset, frame)
+    return samples(words, dataset)
 
 
 def _decoded(path: Path, dataset: Dataset, frame: int) -> np.ndarray:
