@@ -184,6 +184,9 @@ def _work(pipe, seed: int, kinds: list[str], seeds: dict, folder: Path) -> None:
         import FluoroSAMSlicerLib.model  # its import is no part of a case
 
         FluoroSAMSlicerLib.model.load_model(WEIGHTS)
+    for reader, source in seeds.get("render", [])[:1]:
+        (folder / "warm").mkdir(exist_ok=True)
+        read(reader, Path(shutil.copy(source, folder / "warm")))  # compiles the projector
     while (case := pipe.recv()) is not None:
         kind, reader, path = prepared(case, seed, kinds, seeds, folder / "case")
         pipe.send((case, kind, *outcome(reader, path, stderr)))

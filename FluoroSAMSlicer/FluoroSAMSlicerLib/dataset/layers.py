@@ -18,6 +18,8 @@ import numpy as np
 
 from ..drr import Grid, LabelVolume, VolumeError
 from ..drr.reading import read_image
+from ..radiograph.nrrd_header import nrrd_damage
+from ..radiograph.quiet import libraries_silent
 from .body import DatasetError
 from .dicom_seg_labels import dicom_seg_in, read_dicom_seg, segment_names
 from .label_names import (
@@ -241,10 +243,14 @@ def header_segments(path: Path) -> dict[int, Pairs]:
     """(label value, name) by layer, of the segments in a ``.seg.nrrd``'s header. Raises DatasetError."""
     import SimpleITK as sitk
 
+    damage = nrrd_damage(path)
+    if damage:
+        raise DatasetError(f"{path}: not a readable label map ({damage})")
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
+        with libraries_silent():
+            reader.ReadImageInformation()
     except RuntimeError as error:
         raise DatasetError(f"{path}: not a readable label map") from error
     return _segments(_metadata(reader))

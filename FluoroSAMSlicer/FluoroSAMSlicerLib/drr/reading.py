@@ -57,8 +57,12 @@ def read_image(path: Path):
     import SimpleITK as sitk
 
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    from ..radiograph.nrrd_header import nrrd_damage
     from ..radiograph.quiet import libraries_silent
 
+    damage = nrrd_damage(path)
+    if damage:
+        raise VolumeError(f"{path}: not a readable volume ({damage})")
     try:
         with libraries_silent():
             return sitk.ReadImage(str(path))
