@@ -150,8 +150,10 @@ def _segment_image(
     report.seconds["read"] = clock.lap()
     session = PromptSession(predictor, radiograph)
     report.seconds["encode"] = clock.lap()
+    wholes = [asked.structure.asked for asked in prompts]
     for asked in prompts:
-        report.findings.append(_find(session, asked))
+        shared = wholes.count(asked.structure.asked) > 1
+        report.findings.append(_find(session, asked, shared))
     report.seconds["prompts"] = clock.lap()
     with staged(folder) as stage:
         segments = [(f.asked.structure, f.prediction.mask, _tags(f)) for f in report.findings]
@@ -168,10 +170,19 @@ def _segment_image(
     return report
 
 
-def _find(session, asked: StructurePrompts) -> Finding:
+def _find(session, asked: StructurePrompts, shared: bool = False) -> Finding:
+    """The answer for one structure; what is part of another is asked for as that.
+
+    ``shared``: another structure is asked for by the same name, so that this one's clicks stay out of the session.
+    """
     clock = _Clock()
-    name = asked.structure.name
-    session.segment(asked.typed)
+    structure = asked.structure
+    name = structure.asked
+    if structure.part_of and shared:
+        prediction = session.predictor.predict(session.embedding, name, asked.points, asked.labels, asked.box)
+        _ = prediction.mask
+        return Finding(asked, prediction, clock.lap())
+    session.segment(name if structure.part_of else asked.typed)
     if asked.box is not None:
         session.set_box(name, asked.box)
     for (x, y), label in zip(asked.points, asked.labels, strict=True):
