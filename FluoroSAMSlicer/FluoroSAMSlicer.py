@@ -62,7 +62,7 @@ Segmentation</i>, MICCAI 2025, <a href="https://arxiv.org/abs/2403.08059">arXiv:
 def loadRadiograph(path):
     """Add a radiograph file to the scene and show it; its volume node."""
     node = FluoroSAMSlicerLogic().loadImage(path)
-    slicer.util.setSliceViewerLayers(background=node, fit=True)
+    slicer.util.setSliceViewerLayers(background=node, foreground=None, label=None, fit=True)
     return node
 
 
@@ -83,14 +83,15 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.layout.addStretch(1)
             return
         from FluoroSAMSlicerLib.panel.dialogs import Dialogs
-        from FluoroSAMSlicerLib.panel.segment_tab import segment_panel
-        from FluoroSAMSlicerLib.panel.slice_views import SliceViews
-        from FluoroSAMSlicerLib.panel.synthesize_tab import synthesize_panel
+        from FluoroSAMSlicerLib.panel.segment.slice_views import SliceViews
+        from FluoroSAMSlicerLib.panel.segment.tab import segment_panel
+        from FluoroSAMSlicerLib.panel.synthesize.tab import synthesize_panel
 
         self.logic = FluoroSAMSlicerLogic()
+        slicer.app.connect("aboutToQuit()", self.cleanup)
         window = slicer.util.mainWindow()
-        views = SliceViews(slicer.app.layoutManager())
-        self.panel = segment_panel(RESOURCES, self.logic.segmentLogic, Dialogs(window), views, window)
+        self.views = SliceViews(slicer.app.layoutManager())
+        self.panel = segment_panel(RESOURCES, self.logic.segmentLogic, Dialogs(window), self.views, window)
         self.tabs = qt.QTabWidget()
         self.tabs.setTabBarAutoHide(True)
         self.tabs.addTab(self.panel.ui.root, _("Segment"))
@@ -125,6 +126,8 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Give the mouse, the keys and the views to the tab that is looked at."""
         shown, hidden = (self.synthesis, self.panel) if index else (self.panel, self.synthesis)
         hidden.exit()
+        if shown is self.synthesis:
+            self.views.restore()
         shown.enter()
 
     def openInSegmentTab(self, volumeNode):
@@ -170,7 +173,7 @@ class FluoroSAMSlicerLogic(ScriptedLoadableModuleLogic):
     >>> logic.undoNow(image)
     >>> logic.export("exportSegNrrd", image, "/data/chest.seg.nrrd")
 
-    Every method of FluoroSAMSlicerLib.mrml.segment_logic.SegmentLogic can be called on this object. X-ray images of
+    Every method of FluoroSAMSlicerLib.mrml.segment.logic.SegmentLogic can be called on this object. X-ray images of
     CTs, training sets and the Dice of the model are made by ``logic.drrLogic``, a DRRLogic:
 
     >>> drr, ct, labels = logic.drrLogic, slicer.util.getNode("CT"), slicer.util.getNode("Segmentation")
@@ -182,11 +185,13 @@ class FluoroSAMSlicerLogic(ScriptedLoadableModuleLogic):
     def __init__(self):
         self._segmentLogic = self._drrLogic = None
         ScriptedLoadableModuleLogic.__init__(self)
+        # torch's threads must not outlive what they were started from.
+        slicer.app.connect("aboutToQuit()", self.close)
 
     @property
     def segmentLogic(self):
         if self._segmentLogic is None:
-            from FluoroSAMSlicerLib.mrml.segment_logic import SegmentLogic
+            from FluoroSAMSlicerLib.mrml.segment.logic import SegmentLogic
 
             self._segmentLogic = SegmentLogic(slicer.mrmlScene)
         return self._segmentLogic
@@ -194,7 +199,7 @@ class FluoroSAMSlicerLogic(ScriptedLoadableModuleLogic):
     @property
     def drrLogic(self):
         if self._drrLogic is None:
-            from FluoroSAMSlicerLib.mrml.drr_logic import DRRLogic
+            from FluoroSAMSlicerLib.mrml.synthesize.logic import DRRLogic
 
             self._drrLogic = DRRLogic(slicer.mrmlScene, lambda: self.segmentLogic)
         return self._drrLogic
@@ -212,13 +217,13 @@ class FluoroSAMSlicerLogic(ScriptedLoadableModuleLogic):
 
     def getParameters(self):
         """The panel's own settings in this scene."""
-        from FluoroSAMSlicerLib.panel.parameters import SegmentParameters
+        from FluoroSAMSlicerLib.panel.segment.parameters import SegmentParameters
 
         return SegmentParameters(self.getParameterNode())
 
     def getSynthesizeParameters(self):
         """What the Synthesize tab keeps in this scene."""
-        from FluoroSAMSlicerLib.panel.synthesize_parameters import SynthesizeParameters
+        from FluoroSAMSlicerLib.panel.synthesize.parameters import SynthesizeParameters
 
         return SynthesizeParameters(self.getParameterNode())
 

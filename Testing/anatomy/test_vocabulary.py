@@ -238,7 +238,7 @@ def test_sources_and_licences_are_stated():
 
 def test_the_generator_writes_the_committed_file(shared_data, tmp_path):
     output = tmp_path / "vocabulary.json"
-    script = ROOT / "Resources" / "Anatomy" / "build_vocabulary.py"
+    script = ROOT / "Resources" / "Tools" / "build_vocabulary.py"
     subprocess.run(
         [sys.executable, str(script), str(shared_data("terms")), str(output)], check=True, timeout=120
     )

@@ -29,8 +29,8 @@ def main(*paths: str) -> None:
     sys.path[:0] = [str(ROOT / "FluoroSAMSlicer"), str(ROOT / "Testing")]
     import SimpleITK as sitk
     import slicer
-    from FluoroSAMSlicerLib.mrml.drr_logic import DRRLogic
-    from mrml.segment_bench import new_scene, place
+    from FluoroSAMSlicerLib.mrml.synthesize.logic import DRRLogic
+    from mrml.bench import new_scene, place
 
     hu, spacing = body(), (0.8, 0.8, 1.0)
     if paths:

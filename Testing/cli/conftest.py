@@ -28,7 +28,7 @@ def model_folder(tmp_path_factory) -> Path:
     )
 
     torch.manual_seed(7)
-    config = FluoroSAMConfig.compact()
+    config = FluoroSAMConfig.small_swin()
     tokenizer = CompactTokenizer(train_tokenizer(["left femur", "right lung"], 200), config.text.context)
     provenance = Provenance("random", "Apache-2.0", "made by a test")
     folder = tmp_path_factory.mktemp("model") / "random"

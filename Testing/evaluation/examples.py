@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from FluoroSAMSlicerLib.anatomy import resolve
-from FluoroSAMSlicerLib.mrml.segment_job import LOW_SCORE
+from FluoroSAMSlicerLib.mrml.segment.job import LOW_SCORE
 from FluoroSAMSlicerLib.radiograph import read_radiograph
 from FluoroSAMSlicerLib.segmentation import Predictor
 from FluoroSAMSlicerLib.segmentation.overlay import Layer, overlay

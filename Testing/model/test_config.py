@@ -13,7 +13,12 @@ from FluoroSAMSlicerLib.model import FluoroSAMConfig, ModelError
 
 @pytest.mark.parametrize(
     "config",
-    [FluoroSAMConfig.compact(), FluoroSAMConfig.published("swin-l"), FluoroSAMConfig.published("swin-s")],
+    [
+        FluoroSAMConfig.compact(),
+        FluoroSAMConfig.small_swin(),
+        FluoroSAMConfig.published("swin-l"),
+        FluoroSAMConfig.published("swin-s"),
+    ],
 )
 def test_json_round_trip(config, tmp_path):
     assert FluoroSAMConfig.from_json(config.to_json()) == config
@@ -22,9 +27,9 @@ def test_json_round_trip(config, tmp_path):
 
 
 def test_a_model_folder_from_before_there_were_closer_looks_has_none():
-    values = json.loads(FluoroSAMConfig.compact().to_json())
+    values = json.loads(FluoroSAMConfig.small_swin().to_json())
     del values["close_ups"]
-    expected = dataclasses.replace(FluoroSAMConfig.compact(), close_ups=False)
+    expected = dataclasses.replace(FluoroSAMConfig.small_swin(), close_ups=False)
     assert FluoroSAMConfig.from_json(json.dumps(values)) == expected
 
 
@@ -39,7 +44,7 @@ def test_fixture_configuration_keeps_every_size(reference_fixture):
 
 
 def changed(**changes) -> str:
-    values = json.loads(FluoroSAMConfig.compact().to_json())
+    values = json.loads(FluoroSAMConfig.small_swin().to_json())
     for path, value in changes.items():
         *parents, name = path.split("__")
         part = values
@@ -81,7 +86,7 @@ def test_unknown_published_name():
 
 def test_the_room_opens_without_torch():
     code = (
-        "import sys; import FluoroSAMSlicerLib.model as m; m.FluoroSAMConfig.compact(); m.CheckpointError;"
+        "import sys; import FluoroSAMSlicerLib.model as m; m.FluoroSAMConfig.small_swin(); m.CheckpointError;"
         "print([n for n in ('torch', 'transformers', 'tokenizers', 'safetensors') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

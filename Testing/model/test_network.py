@@ -8,7 +8,7 @@ from FluoroSAMSlicerLib.model import FluoroSAM, FluoroSAMConfig, ModelError, as_
 from FluoroSAMSlicerLib.model.mask_decoder import Upscaling
 from torch.nn import functional as F
 
-COMPACT = FluoroSAMConfig.compact()
+COMPACT = FluoroSAMConfig.small_swin()
 E, C, S = COMPACT.embedding_size, COMPACT.width, COMPACT.image_size
 
 

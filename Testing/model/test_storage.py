@@ -24,7 +24,7 @@ from FluoroSAMSlicerLib.model import (
     verify_model,
 )
 
-COMPACT = FluoroSAMConfig.compact()
+COMPACT = FluoroSAMConfig.small_swin()
 PROVENANCE = Provenance("compact", "Apache-2.0", "trained by a test", {"images": 3})
 
 

@@ -13,7 +13,7 @@ from FluoroSAMSlicerLib.model.swin_stages import divides, stage_maps, windows_of
 
 # Its last map is a single window, which is shifted all the same.
 SMALL = replace(
-    FluoroSAMConfig.compact(),
+    FluoroSAMConfig.small_swin(),
     image_size=64,
     swin=SwinSettings(embed_dim=16, depths=(2, 3, 2, 2), heads=(1, 2, 4, 8), window=2, patch=4),
 )
@@ -22,7 +22,7 @@ SMALL = replace(
 @pytest.fixture(scope="module", params=["small", "compact"])
 def encoder(request) -> ImageEncoder:
     torch.manual_seed(3)
-    config = SMALL if request.param == "small" else FluoroSAMConfig.compact()
+    config = SMALL if request.param == "small" else FluoroSAMConfig.small_swin()
     encoder = ImageEncoder(config).eval()
     encoder.size = config.image_size
     with torch.no_grad():

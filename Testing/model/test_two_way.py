@@ -9,7 +9,7 @@ import torch
 from FluoroSAMSlicerLib.model import FluoroSAM, FluoroSAMConfig, mask_decoder
 from FluoroSAMSlicerLib.model.two_way import pays, two_way
 
-SMALL = replace(FluoroSAMConfig.compact(), decoder=replace(FluoroSAMConfig.compact().decoder, depth=3))
+SMALL = replace(FluoroSAMConfig.small_swin(), decoder=replace(FluoroSAMConfig.small_swin().decoder, depth=3))
 
 
 @pytest.fixture(scope="module")

@@ -154,7 +154,6 @@ class Bench:
 
         self.ui.textEdit.clear()
         QTest.keyClicks(self.ui.textEdit, text)
-        self.panel.text._completer._completer.popup().hide()
         QTest.keyClick(self.ui.textEdit, QtCore.Qt.Key_Return)
         self.wait()
 
@@ -166,7 +165,7 @@ class Bench:
 
     def add_image(self, **named):
         """Work on a new radiograph until it is ready; its node."""
-        from mrml.segment_bench import image_node
+        from mrml.bench import image_node
 
         node = image_node(self.scene, **named)
         self.ui.imageSelector.setCurrentNode(node)
@@ -183,9 +182,9 @@ class Bench:
 @contextlib.contextmanager
 def new_bench(application, folder: Path, predictor=None, installer=None):
     """A panel in a window, over a scene of its own."""
-    from FluoroSAMSlicerLib.panel.segment_tab import segment_panel
-    from FluoroSAMSlicerLib.panel.slice_views import SliceViews
-    from mrml.segment_bench import SquarePredictor, new_scene, segment_logic
+    from FluoroSAMSlicerLib.panel.segment.slice_views import SliceViews
+    from FluoroSAMSlicerLib.panel.segment.tab import segment_panel
+    from mrml.bench import SquarePredictor, new_scene, segment_logic
 
     use_settings(folder)
     with pytest.MonkeyPatch.context() as patch:

@@ -9,6 +9,9 @@ import vtk
 from panel.pythonqt import CONNECTED, pythonqt
 from PySide6 import QtCore, QtGui, QtWidgets
 
+KEPT = "keep-current"
+"""As a layer: what it was before."""
+
 
 class qMRMLNodeComboBox(pythonqt(QtWidgets.QComboBox)):
     """Lists the nodes of its types; as the real one it chooses none where ``noneEnabled`` is set."""
@@ -276,8 +279,14 @@ class LayoutManager:
         self._slots.remove(slot)
         return True
 
-    def show(self, background, fit=False, rotateToVolumePlane=False) -> None:
-        """As slicer.util.setSliceViewerLayers."""
+    def show(self, background, foreground=KEPT, label=KEPT, fit=False, rotateToVolumePlane=False) -> None:
+        """As slicer.util.setSliceViewerLayers: layers that are not given stay."""
+        for widget in self._widgets.values():
+            composite = widget.mrmlSliceCompositeNode()
+            if foreground is not KEPT:
+                composite.SetForegroundVolumeID(foreground and foreground.GetID())
+            if label is not KEPT:
+                composite.SetLabelVolumeID(label and label.GetID())
         size = max(
             count * step
             for count, step in zip(

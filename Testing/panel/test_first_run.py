@@ -237,9 +237,9 @@ from panel import bench, pythonqt, slicer_parts
 application = bench.QtWidgets.QApplication([])
 bench.use_settings(Path(sys.argv[1]))
 scene = slicer.mrmlScene = slicer.vtkMRMLScene()
-from FluoroSAMSlicerLib.mrml.segment_logic import SegmentLogic
-from FluoroSAMSlicerLib.panel.segment_tab import segment_panel
-from FluoroSAMSlicerLib.panel.slice_views import SliceViews
+from FluoroSAMSlicerLib.mrml.segment.logic import SegmentLogic
+from FluoroSAMSlicerLib.panel.segment.tab import segment_panel
+from FluoroSAMSlicerLib.panel.segment.slice_views import SliceViews
 layout = slicer_parts.LayoutManager(scene)
 slicer.util.setSliceViewerLayers = layout.show
 window, answers = pythonqt.pythonqt(bench.QtWidgets.QWidget)(), bench.Answers()

@@ -13,7 +13,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import slicer
-from mrml.segment_bench import SquarePredictor, image_node, mask_of, new_scene
+from mrml.bench import SquarePredictor, image_node, mask_of, new_scene
 from panel import slicer_parts
 from panel.bench import MODULE, Bench, pythonqt, use_settings
 from PySide6 import QtWidgets
@@ -28,11 +28,13 @@ class Application:
     majorVersion, minorVersion = 5, 13
 
     def __init__(self, qt, layout) -> None:
-        self._qt, self._layout, self.started = qt, layout, []
+        self._qt, self._layout, self.started, self.quitting = qt, layout, [], []
 
     def connect(self, signature: str, slot) -> bool:
-        self.started.append(slot)
-        return signature == "startupCompleted()"
+        slots = {"startupCompleted()": self.started, "aboutToQuit()": self.quitting}
+        if signature in slots:
+            slots[signature].append(slot)
+        return signature in slots
 
     def layoutManager(self):
         return self._layout
@@ -219,6 +221,7 @@ def test_a_scene_that_is_closed_during_the_work_stays_empty(opened, widget):
     for kind in ("vtkMRMLSegmentationNode", "vtkMRMLMarkupsFiducialNode", "vtkMRMLScalarVolumeNode"):
         assert opened.scene.GetNumberOfNodesByClass(kind) == 0
     assert not bench.ui.progressBar.isVisibleTo(bench.ui.root)
+    assert not bench.ui.messageLabel.text
     bench.add_image()
     bench.panel.onAsk("heart")
     bench.wait()
@@ -247,6 +250,15 @@ def test_a_reload_begins_anew_and_goes_on_with_the_scene(opened, widget, monkeyp
         again.cleanup()
     finally:
         sys.modules.update(kept)
+
+
+def test_quitting_ends_the_worker_and_lets_go_of_the_model(opened, widget):
+    bench = working(opened, widget)
+    worker = bench.panel.jobs._background._thread
+    assert worker.is_alive() and len(slicer.app.quitting) >= 2
+    for slot in list(slicer.app.quitting):
+        slot()
+    assert not worker.is_alive() and widget.panel is None
 
 
 def test_cleaning_up_twice_does_no_harm(opened, widget):

@@ -17,7 +17,7 @@ from panel.pythonqt import CONNECTED, USED
 from PySide6 import QtCore, QtGui, QtWidgets
 
 MODULE = Path(__file__).resolve().parents[2] / "FluoroSAMSlicer"
-FILES = [MODULE / "FluoroSAMSlicer.py", *sorted((MODULE / "FluoroSAMSlicerLib" / "panel").glob("*.py"))]
+FILES = [MODULE / "FluoroSAMSlicer.py", *sorted((MODULE / "FluoroSAMSlicerLib" / "panel").rglob("*.py"))]
 FORMS = sorted((MODULE / "Resources" / "UI").glob("*.ui"))
 
 UNRECORDED = {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import slicer
-from mrml.ct_bench import labelled_ct
-from mrml.segment_bench import SquarePredictor
+from mrml.bench import SquarePredictor, image_node
+from mrml.synthesize.bench import labelled_ct
 from panel.test_module import enter, leave, new_widget, opened, widget  # noqa: F401
 
 SEGMENT, SYNTHESIZE = 0, 1
@@ -75,3 +75,22 @@ def test_the_logic_of_the_module_renders_for_scripts(opened, monkeypatch):  # no
     assert len(logic.drrLogic.dice(image)) == 3
     assert [state.name for state in logic.segments(image)] == ["L3 vertebra", "left kidney", "liver"]
     logic.close()
+
+
+def test_going_back_to_the_synthesize_tab_shows_the_ct_with_its_layers_again(opened, widget):  # noqa: F811
+    ct, labels = labelled_ct(opened.scene)
+    opened.layout.setLayout(3)
+    for view in opened.layout.sliceViewNames():
+        composite = opened.layout.sliceWidget(view).mrmlSliceCompositeNode()
+        composite.SetBackgroundVolumeID(ct.GetID())
+        composite.SetLabelVolumeID(labels.GetID())
+    image = image_node(opened.scene)
+    widget.views.show(image, alone=True)
+    assert composite.GetBackgroundVolumeID() == image.GetID() and composite.GetLabelVolumeID() is None
+    widget.showTab(1)
+    assert composite.GetBackgroundVolumeID() == ct.GetID() and opened.layout.layout == 3
+    assert composite.GetLabelVolumeID() == labels.GetID()
+    widget.views.show(image, alone=False)
+    opened.scene.RemoveNode(ct)
+    widget.views.restore()
+    assert composite.GetBackgroundVolumeID() == image.GetID()

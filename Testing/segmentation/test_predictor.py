@@ -191,7 +191,10 @@ def test_half_precision_works_where_torch_cannot_pack_matrices(model_folder, ima
     packed = Predictor.load(model_folder, device="cpu", threads=1, half=True).encode(image).features
     monkeypatch.setattr("FluoroSAMSlicerLib.segmentation.precision._PACKING", None)
     plain = Predictor.load(model_folder, device="cpu", threads=1, half=True).encode(image).features
-    assert 0 < (plain - packed).abs().max() < 0.1 * packed.abs().max()
+    exact = Predictor.load(model_folder, device="cpu", threads=1, half=False).encode(image).features
+    # The two ways may agree to the bit, as on processors without bfloat16.
+    assert (plain - packed).abs().max() < 0.1 * packed.abs().max()
+    assert 0 < (plain - exact).abs().max() < 0.1 * exact.abs().max()
 
 
 def test_a_network_that_is_being_trained_is_always_seen_as_it_is(model_folder, image):

@@ -46,7 +46,8 @@ class Scripted:
     def encode(self, radiograph):
         return radiograph
 
-    def predict(self, embedding, text, points, labels, previous):
+    def predict(self, embedding, points, labels, previous, text=None, box=None):
+        self.asked = text, box
         return SimpleNamespace(mask=self.masks[len(points)], score=0.1 * len(points))
 
 
@@ -56,6 +57,21 @@ def evaluated(folder: Path, wanted: np.ndarray, *masks: np.ndarray) -> Evaluatio
     entry = {"image": "a.png", "structures": [{"text": "left lung", "mask": "m.png"}]}
     (folder / "set.jsonl").write_text(json.dumps(entry), encoding="utf-8")
     return evaluate(folder / "set.jsonl", Scripted(*masks), clicks=range(len(masks)))
+
+
+@pytest.mark.parametrize(
+    ("start", "asked"),
+    [
+        ("text", ("left lung", None)),
+        ("box", (None, (30.0, 20.0, 39.0, 29.0))),
+        ("both", ("left lung", (30.0, 20.0, 39.0, 29.0))),
+    ],
+)
+def test_what_is_asked_first_is_text_or_the_tight_box(tmp_path, start, asked):
+    evaluated(tmp_path, square(20, 30, 10), square(20, 30, 10))
+    predictor = Scripted(square(20, 30, 10))
+    result = evaluate(tmp_path / "set.jsonl", predictor, clicks=(0,), start=start)
+    assert predictor.asked == asked and result.mean(0) == 1.0
 
 
 def test_a_positive_click_that_is_obeyed_is_met(tmp_path):

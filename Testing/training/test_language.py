@@ -20,7 +20,7 @@ def taught():
     """A small network whose tower was taught five names, two more being in the vocabulary."""
     known = vocabulary().phrases()
     phrases = {name: known[name] for name in (*NAMES, "sacrum", "patella")}
-    compact = FluoroSAMConfig.compact()
+    compact = FluoroSAMConfig.small_swin()
     config = dataclasses.replace(compact, text=dataclasses.replace(compact.text, layers=1, codebook=6))
     torch.manual_seed(2)
     network = FluoroSAM(config)

@@ -54,7 +54,7 @@ def shards(tmp_path_factory):
 
 
 def small_network() -> FluoroSAM:
-    compact = FluoroSAMConfig.compact()
+    compact = FluoroSAMConfig.small_swin()
     config = dataclasses.replace(
         compact,
         image_size=64,

@@ -32,13 +32,22 @@ class ClickCounts(click.ParamType):
 @click.command(short_help="Dice of a model on images with masks.")
 @click.argument("images", type=click.Path(path_type=Path))
 @click.option("--clicks", type=ClickCounts(), default="0,1,3,5,8", show_default=True, metavar="N,N,...")
+@click.option(
+    "--start",
+    type=click.Choice(["text", "box", "both"]),
+    default="text",
+    show_default=True,
+    help="What is asked before the first click; the box is the true mask's.",
+)
 @click.option("--model", metavar="NAME|PATH", default="compact", show_default=True)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option(
     "--output", metavar="DIR", type=click.Path(path_type=Path), help="Also write JSON and CSV here."
 )
-def evaluate(images: Path, clicks: tuple[int, ...], model: str, device: str, output: Path | None) -> None:
-    """Dice of a model on IMAGES, after text alone and after simulated clicks.
+def evaluate(
+    images: Path, clicks: tuple[int, ...], start: str, model: str, device: str, output: Path | None
+) -> None:
+    """Dice of a model on IMAGES, after text or a box alone and after simulated clicks.
 
     IMAGES is a set that `fluorosam synthesize` or the Synthesize tab wrote, of which the images for validation are
     used, or a manifest, JSON Lines, paths relative to it:
@@ -57,7 +66,7 @@ def evaluate(images: Path, clicks: tuple[int, ...], model: str, device: str, out
                 bar.total = total
                 bar.update(done - bar.n)
 
-            result = evaluation.evaluate(images, predictor, clicks, progress)
+            result = evaluation.evaluate(images, predictor, clicks, progress, start)
         click.echo(result.table())
         if folder is None:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -11,16 +12,23 @@ from .output import output_folder
 
 
 @click.command(short_help="A model from training images.")
-@click.argument("dataset", type=click.Path(path_type=Path))
+@click.argument("dataset", required=False, type=click.Path(path_type=Path))
 @click.option("--output", required=True, metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--from", "start", metavar="compact|PATH", help="Go on from a trained model.")
+@click.option("--recipe", metavar="NAME", help="Train as the bundled model was: compact, compact-fine.")
+@click.option("--bodies", metavar="DIR", type=click.Path(path_type=Path), help="Labelled CTs, for --recipe.")
+@click.option(
+    "--radiographs", metavar="MANIFEST", type=click.Path(path_type=Path), help="Real ones, for --recipe."
+)
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Stop after so long, for --recipe.")
+@click.option("--device", metavar="cpu|cuda", default="cpu", show_default=True, help="For --recipe.")
 @click.option(
     "--steps", type=click.IntRange(1), help="Length of the whole training.  [with --from, default: 200]"
 )
 @click.option("--images", type=click.IntRange(1), help="Images a step.  [default: 8; with --from 4]")
 @click.option("--prompts", type=click.IntRange(2), help="Prompts an image.  [default: 4]")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="[default: 1e-3; with --from 5e-4]")
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--seed", type=click.IntRange(0), help="[default: 1]")
 @click.option(
     "--processes", type=click.IntRange(1), default=1, show_default=True, help="That share each step."
 )
@@ -32,60 +40,139 @@ from .output import output_folder
     help="That make batches, of each process.",
 )
 def train(
-    dataset: Path, output: Path, start: str | None, seed: int, processes: int, workers: int, **chosen
-) -> None:
+    dataset: Path | None, output: Path, start: str | None, recipe: str | None, bodies: Path | None,
+    radiographs: Path | None, minutes: float | None, device: str, processes: int, workers: int, **chosen,
+) -> None:  # fmt: skip
     """Train on DATASET, what `fluorosam synthesize` or the Synthesize tab wrote; DIR/model is the result.
 
     DATASET is a set, of which the images for training are used, or shards. With --from, a model that is there
-    learns the set's structures in minutes, and no other option is needed; without it, a compact model is trained
-    from the start.
+    learns the set's structures in minutes, and no other option is needed; without it, a small model is trained
+    from the start. With --recipe, a bundled model is made anew: its images are rendered from the labelled CTs of
+    --bodies as they are needed.
 
     DIR/log.csv has one line a step. The same command goes on where it was stopped.
 
     \b
     fluorosam train set --from compact --output pelvis
     fluorosam segment hip.dcm --text "left femur" --model pelvis/model --output results
+    fluorosam train --recipe compact --bodies cts --output work
     """
     chosen = {name: value for name, value in chosen.items() if value is not None}
-    if start is None and "steps" not in chosen:
+    if (dataset is None) == (recipe is None):
+        raise click.UsageError("give either a DATASET to train on, or --recipe with --bodies")
+    if recipe is not None and bodies is None:
+        raise click.UsageError("--recipe needs --bodies, a folder of labelled CTs")
+    if recipe is None and start is None and "steps" not in chosen:
         raise click.UsageError("give --steps, or a model to go on from with --from")
     if start and Path(start).resolve() == (output / "model").resolve():
         raise click.UsageError("--output would overwrite the model to go on from; give another folder")
     with output_folder(output) as folder:
-        from tqdm import tqdm
-
-        from ..model import Provenance, load_model
+        from ..model import load_model
         from ..model.tokens import CompactTokenizer
-        from ..training.export import export
-        from ..training.fine_tune import fine_tuning
-        from ..training.fit import Recipe
-        from ..training.parallel import train
 
         network, tokenizer, origin = load_model(start) if start else (None, None, None)
         if origin and not isinstance(tokenizer, CompactTokenizer):
             raise Failure(f"{start}: of the published kind, which is not trained here; go on from compact")
-        # Training changes the network itself.
-        began = {name: value.clone() for name, value in network.state_dict().items()} if start else None
-        recipe = (fine_tuning if start else Recipe)(**chosen, seed=seed)
-        with tqdm(total=recipe.steps, unit="step", disable=None) as bar:
+        if recipe is not None:
+            known = {"steps", "seed", "rate", "prompts"}
+            if unusable := sorted(chosen.keys() - known):
+                raise click.UsageError(f"--{unusable[0]} is part of the recipe; leave it out")
+            made = _by_recipe(
+                recipe, bodies, radiographs, folder, minutes, device, workers,
+                (network, tokenizer) if start else None, chosen,
+            )  # fmt: skip
+        elif network is not None and network.config.names_in_one_pass:
+            made = _fine_tuned(dataset, output, folder, network, tokenizer, origin, workers, chosen)
+        else:
+            made = _on_prompts(
+                dataset, output, folder, network, tokenizer, origin, processes, workers, chosen
+            )
+        click.echo(made)
 
-            def on_step(step: int, figures: dict[str, float]) -> None:
-                bar.set_postfix(loss=f"{figures['loss']:.3f}", refresh=False)
-                bar.update(step - bar.n)
 
-            try:
-                trainer = train(
-                    dataset, folder, recipe, network, tokenizer, processes, workers=workers, on_step=on_step
-                )
-            except KeyboardInterrupt:
-                raise KeyboardInterrupt("stopped; the same command goes on from here") from None
-        details = {"steps": trainer.step, "images": len(trainer.reader), "seed": seed}
-        licence = "of its training images"
-        if origin:
-            details["from"] = f"{origin.name}, {origin.source}"
-            licence = f"{licence}, and of the model it began with: {origin.licence}"
-        name = output.absolute().name if origin else "compact"
-        provenance = Provenance(name, licence, f"trained on {dataset.absolute().name}", details)
-        config = trainer.network.config
-        model = export(folder, folder / "model", provenance, config, began)
-        click.echo(f"{model}: trained for {trainer.step} steps")
+def _by_recipe(recipe, bodies, radiographs, folder, minutes, device, workers, start, changed) -> str:
+    from ..model import Provenance
+    from ..training.recipes import export_training, recipe_training
+
+    training = recipe_training(recipe, bodies, folder, device, radiographs, start, **changed)
+    with _stoppable(training.course.steps) as bar:
+        bar.update(training.step)
+        training.run(float("inf") if minutes is None else minutes, workers, on_step=_counting(bar))
+    if training.step < training.course.steps:
+        return (
+            f"{folder}: stopped after step {training.step} of {training.course.steps}; run the same to go on"
+        )
+    details = {"recipe": recipe, "steps": training.step, "seed": training.course.seed}
+    provenance = Provenance("compact", "of its training bodies", "trained by the recipe", details)
+    return f"{export_training(training, folder / 'model', provenance)}: trained for {training.step} steps"
+
+
+def _fine_tuned(dataset, output, folder, network, tokenizer, origin, workers, chosen) -> str:
+    from dataclasses import replace
+
+    from ..dataset import open_training_images
+    from ..training.course import Training
+    from ..training.export import export
+    from ..training.fine_tune import FINE_COURSE
+    from ..training.samples import SampleStream
+
+    images = chosen.pop("images", 4)
+    course = replace(FINE_COURSE, size=network.config.image_size, **chosen)
+    reader = open_training_images(dataset)
+    stream = SampleStream(reader, course.size, images, course.seed)
+    began = {name: value.clone() for name, value in network.state_dict().items()}
+    training = Training(stream, folder, course, start=network, tokenizer=tokenizer)
+    with _stoppable(course.steps) as bar:
+        training.run(workers=workers, on_step=_counting(bar))
+    provenance = _provenance(dataset, output, origin, training.step, len(reader), course.seed)
+    model = export(folder, folder / "model", provenance, network.config, began)
+    return f"{model}: trained for {training.step} steps"
+
+
+def _on_prompts(dataset, output, folder, network, tokenizer, origin, processes, workers, chosen) -> str:
+    from ..training.export import export
+    from ..training.fine_tune import fine_tuning
+    from ..training.fit import Recipe
+    from ..training.parallel import train
+
+    # Training changes the network itself.
+    began = {name: value.clone() for name, value in network.state_dict().items()} if network else None
+    recipe = (fine_tuning if network else Recipe)(**({"seed": 1} | chosen))
+    with _stoppable(recipe.steps) as bar:
+        trainer = train(
+            dataset, folder, recipe, network, tokenizer, processes, workers=workers, on_step=_counting(bar)
+        )
+    provenance = _provenance(dataset, output, origin, trainer.step, len(trainer.reader), recipe.seed)
+    model = export(folder, folder / "model", provenance, trainer.network.config, began)
+    return f"{model}: trained for {trainer.step} steps"
+
+
+def _provenance(dataset, output, origin, steps: int, images: int, seed: int):
+    from ..model import Provenance
+
+    details, licence = {"steps": steps, "images": images, "seed": seed}, "of its training images"
+    if origin:
+        details["from"] = f"{origin.name}, {origin.source}"
+        licence = f"{licence}, and of the model it began with: {origin.licence}"
+    name = output.absolute().name if origin else "compact"
+    return Provenance(name, licence, f"trained on {dataset.absolute().name}", details)
+
+
+@contextmanager
+def _stoppable(steps: int):
+    """A bar of steps; Ctrl-C says that the same command goes on."""
+    from tqdm import tqdm
+
+    with tqdm(total=steps, unit="step", disable=None) as bar:
+        try:
+            yield bar
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("stopped; the same command goes on from here") from None
+
+
+def _counting(bar):
+    def on_step(step: int, figures: dict[str, float]) -> None:
+        bar.set_postfix(loss=f"{figures['loss']:.3f}", refresh=False)
+        bar.update(step - bar.n)
+
+    return on_step

@@ -13,6 +13,7 @@ _HOME = {
     "FluoroSAM": "network",
     "FluoroSAMConfig": "config",
     "TextCode": "text",
+    "PyramidFeatures": "pyramid",
     "InputFrame": "preprocess",
     "pixel_values": "preprocess",
     "network_input": "preprocess",

@@ -66,6 +66,21 @@ class DecoderSettings:
 
 
 @dataclass(frozen=True)
+class PyramidSettings:
+    """Of a convolutional encoder: channels at an eighth and a quarter of the input's side, layers of attention over
+    the whole picture, and layers of the name decoder."""
+
+    eighth: int = 64
+    quarter: int = 48
+    context: int = 2
+    names: int = 2
+
+
+BACKBONES = ("swin", "efficientnet-lite0")
+"""``"swin"`` is the published design; the other one has fine maps beside the embedding, and a decoder for names."""
+
+
+@dataclass(frozen=True)
 class FluoroSAMConfig:
     """Everything that distinguishes one FluoroSAM network from another.
 
@@ -74,7 +89,8 @@ class FluoroSAMConfig:
     ``resize_antialias`` selects how preprocessing brings an image to the input size: True shrinks it with
     antialiasing and then windows the intensities, False (the published weights) windows at the image's own
     resolution and then samples without antialiasing. ``close_ups`` says whether the model, having found a
-    structure, is shown its surroundings enlarged as well.
+    structure, is shown its surroundings enlarged as well. ``backbone`` is one of `BACKBONES`; ``swin`` and ``neck``
+    describe the first, ``pyramid`` the second, whose embedding is a sixteenth of the input.
 
     Raises :class:`ModelError` when the sizes do not fit each other.
     """
@@ -86,12 +102,20 @@ class FluoroSAMConfig:
     mask_channels: int = 16
     resize_antialias: bool = False
     close_ups: bool = False
+    backbone: str = "swin"
     swin: SwinSettings = field(default_factory=SwinSettings)
     neck: NeckSettings = field(default_factory=NeckSettings)
+    pyramid: PyramidSettings = field(default_factory=PyramidSettings)
     text: TextSettings = field(default_factory=TextSettings)
     decoder: DecoderSettings = field(default_factory=DecoderSettings)
 
     def __post_init__(self) -> None:
+        if self.backbone not in BACKBONES:
+            raise ModelError(f"no backbone is called {self.backbone!r}; choose one of {', '.join(BACKBONES)}")
+        if self.names_in_one_pass and self.image_size != 16 * self.embedding_size:
+            raise ModelError(
+                f"an embedding of {self.embedding_size} needs an input of {16 * self.embedding_size}"
+            )
         for stage, heads in enumerate(self.swin.heads):
             if (self.swin.embed_dim << stage) % heads:
                 raise ModelError(f"stage {stage + 1} of the image encoder cannot be split into {heads} heads")
@@ -104,6 +128,11 @@ class FluoroSAMConfig:
         if not 0 <= self.text.end_of_text < self.text.vocabulary:
             raise ModelError(f"end-of-text id {self.text.end_of_text} is outside the vocabulary")
 
+    @property
+    def names_in_one_pass(self) -> bool:
+        """Whether the network has a decoder for any number of names at once."""
+        return self.backbone != "swin"
+
     @classmethod
     def published(cls, name: str = "swin-l") -> FluoroSAMConfig:
         """The configuration of the published weights: ``"swin-l"``, ``"swin-b"`` or ``"swin-s"``."""
@@ -115,8 +144,8 @@ class FluoroSAMConfig:
         return cls(name=name, swin=SwinSettings(embed_dim=embed_dim, heads=heads))
 
     @classmethod
-    def compact(cls) -> FluoroSAMConfig:
-        """The configuration of the bundled model: below 7 M parameters, one image in well under 0.5 s."""
+    def small_swin(cls) -> FluoroSAMConfig:
+        """The published design made small: below 7 M parameters, one image in well under 0.5 s."""
         return cls(
             name="compact",
             image_size=256,
@@ -134,6 +163,24 @@ class FluoroSAMConfig:
                 mlp_width=96, codebook=1536,
             ),
             decoder=DecoderSettings(heads=4, mlp_width=256, iou_width=96),
+        )  # fmt: skip
+
+    @classmethod
+    def compact(cls) -> FluoroSAMConfig:
+        """The configuration that the bundled model is trained in: convolutions, names in one pass, fine maps."""
+        return cls(
+            name="compact",
+            image_size=256,
+            embedding_size=16,
+            width=128,
+            resize_antialias=True,
+            close_ups=True,
+            backbone="efficientnet-lite0",
+            text=TextSettings(
+                width=96, layers=2, heads=4, context=32, vocabulary=2048, end_of_text=3, projection=96,
+                mlp_width=96, codebook=1536,
+            ),
+            decoder=DecoderSettings(heads=4, mlp_width=256, iou_width=128),
         )  # fmt: skip
 
     @classmethod
@@ -184,8 +231,14 @@ class FluoroSAMConfig:
         return _build(cls, values, "configuration")
 
 
-_PARTS = {"swin": SwinSettings, "neck": NeckSettings, "text": TextSettings, "decoder": DecoderSettings}
-_LATER = {"close_ups"}
+_PARTS = {
+    "swin": SwinSettings,
+    "neck": NeckSettings,
+    "pyramid": PyramidSettings,
+    "text": TextSettings,
+    "decoder": DecoderSettings,
+}
+_LATER = {"close_ups", "backbone", "pyramid"}
 """Fields that model folders of earlier versions lack; they have the default then."""
 
 _KINDS = {"int": int, "float": (int, float), "bool": bool, "str": str}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from .click_decoder import ClickDecoder, MapPrompts
 from .config import FluoroSAMConfig
 from .image_encoder import ImageEncoder
 from .mask_decoder import MaskDecoder
+from .name_decoder import NameDecoder
 from .prompt_encoder import PromptEncoder
+from .pyramid import PyramidEncoder, PyramidFeatures
 from .text import TextCode, TextEncoder
 
 
@@ -21,10 +25,13 @@ class FluoroSAM(nn.Module):
     def __init__(self, config: FluoroSAMConfig) -> None:
         super().__init__()
         self.config = config
-        self.image = ImageEncoder(config)
+        pyramid = config.names_in_one_pass
+        self.image = PyramidEncoder(config) if pyramid else ImageEncoder(config)
         self.text = TextEncoder(config)
-        self.prompts = PromptEncoder(config)
-        self.masks = MaskDecoder(config)
+        self.prompts = MapPrompts(config) if pyramid else PromptEncoder(config)
+        self.masks = ClickDecoder(config) if pyramid else MaskDecoder(config)
+        if pyramid:
+            self.names = NameDecoder(config)
         self.train()
 
     def train(self, mode: bool = True) -> FluoroSAM:
@@ -34,13 +41,24 @@ class FluoroSAM(nn.Module):
         plain products.
         """
         attention = "eager" if mode else "sdpa"
-        self.image.backbone.config._attn_implementation = attention
+        if not self.config.names_in_one_pass:
+            self.image.backbone.config._attn_implementation = attention
         self.masks.transformer.config._attn_implementation = attention
         return super().train(mode)
 
-    def encode_image(self, pixel_values: Tensor) -> Tensor:
-        """Normalised pixel values (B, 3, S, S) to image embeddings (B, C, E, E)."""
+    def encode_image(self, pixel_values: Tensor) -> Tensor | PyramidFeatures:
+        """Normalised pixel values (B, 3, S, S) to image embeddings (B, C, E, E), with fine maps where there are."""
         return self.image(pixel_values)
+
+    def decode_names(self, features: PyramidFeatures, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of B images and codes (B, N, C) of names to logits (B, N, 8E, 8E) and scores (B, N), float32.
+
+        4E wide while training. Only for a configuration with ``names_in_one_pass``.
+        """
+        logits, scores = self.names(features, codes)
+        if not self.training:
+            logits = F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
+        return logits, scores
 
     def encode_text(self, input_ids: Tensor) -> TextCode:
         """Token ids (B, at most L), each row with its end-of-text id, to the text prompt's code."""
@@ -63,8 +81,10 @@ class FluoroSAM(nn.Module):
         """
         return self.prompts(text, points, labels, boxes, masks)
 
-    def decode(self, image_embedding: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
-        """Embeddings (1 or B, C, E, E) and B prompts to logits (B, 4, 8E, 8E) and scores (B, 4), float32.
+    def decode(
+        self, image_embedding: Tensor | PyramidFeatures, sparse: Tensor, dense: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Image embeddings (1 or B of them) and B prompts to logits (B, 4, 8E, 8E) and scores (B, 4), float32.
 
         One embedding serves all prompts; B embeddings are taken prompt by prompt. Mask 0 is the single-mask
         answer, 1 to 3 are the alternatives that inference chooses from by score (a predicted IoU, unbounded).

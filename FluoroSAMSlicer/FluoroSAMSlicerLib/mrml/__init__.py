@@ -6,9 +6,9 @@ Importing this room loads neither ``slicer`` nor ``vtk``; calling one of its fun
 from __future__ import annotations
 
 from .errors import NotOneImage, SceneError, SegmentationFileError, SlicerMissing
-from .files import load_segmentation, save_segmentation, write_segmentation
-from .segments import find_segment, segment_mask, segmentation_node, set_segment
-from .volumes import radiograph_from_volume, volume_node
+from .nodes.files import load_segmentation, save_segmentation, write_segmentation
+from .nodes.segments import find_segment, segment_mask, segmentation_node, set_segment
+from .nodes.volumes import radiograph_from_volume, volume_node
 
 __all__ = [
     "NotOneImage",

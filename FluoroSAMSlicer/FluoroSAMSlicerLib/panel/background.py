@@ -53,6 +53,7 @@ class BackgroundJobs:
         self._reports: queue.Queue = queue.Queue()
         self._cancelled = threading.Event()
         self._running: Job | None = None
+        self._abandoned: Job | None = None
         self._stopping = False
         self._delivering = False
         self._thread: threading.Thread | None = None
@@ -80,6 +81,12 @@ class BackgroundJobs:
         with self._changed:
             self._waiting.clear()
             self._cancelled.set()
+
+    def abandon(self) -> None:
+        """Cancel, and hear no more of what runs: its scene is gone."""
+        with self._changed:
+            self._abandoned = self._running
+        self.cancel()
 
     def drop(self, slot: str) -> None:
         """Drop what waits for one slot."""
@@ -142,5 +149,5 @@ class BackgroundJobs:
             except queue.Empty:
                 return
             wait = 0.0
-            if self.listener is not None:
+            if self.listener is not None and content[0] is not self._abandoned:
                 getattr(self.listener, what)(*content)

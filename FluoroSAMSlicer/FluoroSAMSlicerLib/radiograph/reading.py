@@ -44,6 +44,11 @@ def read_radiograph(path: Path | str, frame: int = 0, invert: bool | None = None
         raise
     except MemoryError as error:
         raise RadiographError(f"{path}: there is not enough memory to read it") from error
+    except ImportError as error:
+        package = (error.name or "a Python package").split(".")[0]
+        raise RadiographError(
+            f"{path}: {package} is needed to read it and is not installed; install it and try again"
+        ) from error
     except Exception as error:  # damaged headers fail in as many ways as they have fields
         raise RadiographError(f"{path}: is damaged and cannot be read ({cause(error)})") from error
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from ..model import InputFrame
+from ..model import InputFrame, PyramidFeatures
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,21 +17,35 @@ class ImageEmbedding:
     """An encoded image; give it back to the predictor that made it.
 
     ``key`` is the SHA-256 of the image's size and pixels, ``frame`` says where the image lies in the
-    network's input, ``features`` (1, C, E, E) float32 are the network's. ``model`` and ``model_version``
-    name the weights. ``pixels`` (H, W) are there for a model that looks closer, else None.
+    network's input, ``features`` (1, C, E, E) float32 are the network's, with the fine maps of one that has them.
+    ``model`` and ``model_version`` name the weights. ``pixels`` (H, W) are there for a model that looks closer, else
+    None.
     """
 
     key: str
     frame: InputFrame
-    features: Tensor
+    features: Tensor | PyramidFeatures
     model: str
     model_version: str
     pixels: np.ndarray | None = None
 
     @property
+    def cells(self) -> int:
+        """The embedding's side E: low-resolution logits are 8 E wide."""
+        coarse = self.features.coarse if isinstance(self.features, PyramidFeatures) else self.features
+        return coarse.shape[-1]
+
+    @property
     def size(self) -> tuple[int, int]:
         """Height and width of the image in its own pixels."""
         return self.frame.height, self.frame.width
+
+
+def one_by_one(features: Tensor | PyramidFeatures) -> list[Tensor | PyramidFeatures]:
+    """The features of B images, each with a batch axis of one."""
+    if isinstance(features, PyramidFeatures):
+        return [features.image(number) for number in range(len(features.coarse))]
+    return list(features.split(1))
 
 
 def image_key(pixels: np.ndarray) -> str:

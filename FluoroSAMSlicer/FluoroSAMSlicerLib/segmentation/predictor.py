@@ -19,7 +19,7 @@ from ..model.storage import WEIGHTS, Tokens, locate_model, read_description
 from .clicks import obeying, outlasting
 from .close_up import LOOKS, CloseUp, Window, window_of
 from .device import choose_device, half_type, memory_is_full, sensible_threads, thread_count
-from .embedding import EmbeddingCache, ImageEmbedding, image_key
+from .embedding import EmbeddingCache, ImageEmbedding, image_key, one_by_one
 from .errors import DeviceError, ImageError, PromptError
 from .precision import HalfMatrices
 from .prediction import Candidates, Prediction
@@ -107,6 +107,11 @@ class Predictor:
             else half_type(self.device) or (torch.bfloat16 if self._half else None)
         )
 
+    @property
+    def finds_together(self) -> bool:
+        """Whether the model finds any number of names in one pass."""
+        return self.network.config.names_in_one_pass
+
     def encode(self, radiograph: Radiograph) -> ImageEmbedding:
         """The embedding of an image; the same object again for an image of the same content.
 
@@ -176,6 +181,32 @@ class Predictor:
             result = Prediction(prompt, structure, candidates, chosen, *made_by, corrected)
             return self.choose(embedding, result, chosen)
 
+    def predict_names(
+        self, embedding: ImageEmbedding, texts: Sequence[str], allow_unknown: bool = False
+    ) -> list[Prediction]:
+        """What :meth:`predict` gives for each text alone; a model that can do so finds all of them in one pass.
+
+        Raises as :meth:`predict`, before anything is computed.
+        """
+        if not self.finds_together:
+            return [self.predict(embedding, text, allow_unknown=allow_unknown) for text in texts]
+        self._check_origin(embedding, "the encoded image")
+        prompts = [Prompt.of(text) for text in texts]
+        if any(prompt.is_empty for prompt in prompts):
+            raise PromptError("a name is empty: give the name of a structure")
+        structures = [named_structure(prompt.text, allow_unknown) for prompt in prompts]
+        phrases = [
+            structure.name if structure else prompt.text
+            for structure, prompt in zip(structures, prompts, strict=True)
+        ]
+        with self._lock:
+            found = self._on_device(lambda: self._named(embedding, phrases)) if phrases else []
+            made_by = embedding.key, embedding.model, self.version, self._full
+            return [
+                self.choose(embedding, Prediction(prompt, structure, candidates, 0, *made_by), 0)
+                for prompt, structure, candidates in zip(prompts, structures, found, strict=True)
+            ]
+
     def choose(self, embedding: ImageEmbedding, prediction: Prediction, candidate: int) -> Prediction:
         """The prediction with ``candidate``, the index of one of its three, as its mask."""
         phrase = prediction.structure.name if prediction.structure else prediction.prompt.text
@@ -236,7 +267,7 @@ class Predictor:
         values, frames = zip(
             *(pixel_values(pixels, self.network.config) for _, pixels in images), strict=True
         )
-        features = self._encode(torch.cat(values)).split(1)
+        features = one_by_one(self._encode(torch.cat(values)))
         made_by = self.provenance.name, self.version
         return [
             ImageEmbedding(key, frame, feature, *made_by)
@@ -259,6 +290,11 @@ class Predictor:
     def _decode(
         self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, mask: Tensor | None
     ) -> Candidates:
+        if self.finds_together and phrase is not None:
+            if not prompt.points and prompt.box is None and mask is None:
+                return self._named(embedding, [phrase])[0]
+            if mask is None:
+                mask = self._named(embedding, [phrase])[0].low_res[0]
         given: dict[str, Tensor] = {}
         if phrase is not None:
             given["text"] = self._code(phrase)
@@ -275,6 +311,16 @@ class Predictor:
         with nullcontext() if self.device.type == "cpu" else self._in_half():
             low_res, scores = self.network.decode(features, *tokens)
         return Candidates(low_res[0, 1:].cpu(), tuple(scores[0, 1:].tolist()), embedding.frame)
+
+    def _named(self, embedding: ImageEmbedding, phrases: Sequence[str]) -> list[Candidates]:
+        """What each name alone finds, one candidate each, in one pass."""
+        codes = torch.cat([self._code(phrase) for phrase in phrases])[None].to(self.device)
+        with nullcontext() if self.device.type == "cpu" else self._in_half():
+            low_res, scores = self.network.decode_names(embedding.features.to(self.device), codes)
+        return [
+            Candidates(mask[None], (score,), embedding.frame)
+            for mask, score in zip(low_res[0].cpu(), scores[0].tolist(), strict=True)
+        ]
 
     def _code(self, phrase: str) -> Tensor:
         """The text prompt (1, C) of a phrase, on the CPU, made once."""

@@ -72,6 +72,24 @@ class PromptSession:
             self._change(name, replace(known, text=text))
         return self.result(name)
 
+    def segment_all(self, texts: Sequence[str], allow_unknown: bool = False) -> dict[str, Prediction]:
+        """Ask for several structures, by name, as one change; the predictions by canonical name.
+
+        A model that can do so finds all of them in one pass. Raises as :meth:`Predictor.predict`; then nothing is
+        changed.
+        """
+        typed = {self._resolved(text, allow_unknown): text for text in map(_free_name, texts)}
+        asked = {name: text for name, text in typed.items() if self._prompts.get(name, Prompt()).text is None}
+        alone = {name: text for name, text in asked.items() if self._prompts.get(name, Prompt()).is_empty}
+        fresh = {name: text for name, text in alone.items() if Prompt(text=text) not in self._rounds}
+        found = self.predictor.predict_names(self.embedding, list(fresh.values()), allow_unknown=True)
+        self._rounds |= zip((one.prompt for one in found), found, strict=True)
+        prompts = {n: replace(self._prompts.get(n, Prompt()), text=text) for n, text in asked.items()}
+        for prompt in prompts.values():
+            self._answer(prompt)
+        self._store(self._prompts | prompts)
+        return {name: self.result(name) for name in typed}
+
     def add(self, name: str) -> None:
         """Begin a structure that is asked for by clicks and a box alone; ``name`` is free.
 

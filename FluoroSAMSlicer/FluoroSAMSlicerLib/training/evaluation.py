@@ -103,10 +103,12 @@ def evaluate(
     predictor,
     clicks: Sequence[int] = (0, 1, 3, 5, 8),
     progress: Callable[[int, int], None] | None = None,
+    start: str = "text",
 ) -> Evaluation:
     """Dice of every structure of a manifest, or of a set, after each number of clicks in ``clicks``.
 
-    ``images`` is a file or folder for :func:`~.cases.read_cases`, whose errors are raised. Text comes first; each
+    ``images`` is a file or folder for :func:`~.cases.read_cases`, whose errors are raised. What comes first is
+    ``start``: ``"text"``, ``"box"`` (the tight one of the true mask) or ``"both"``. Each
     click is the centre of the largest error region of the mask so far, and the previous result goes back as
     mask prompt.
     """
@@ -115,29 +117,34 @@ def evaluate(
     for number, case in enumerate(cases):
         embedding = predictor.encode(case.radiograph)
         for answer in case.answers:
-            rows += _rounds(predictor, embedding, case.image, answer, clicks)
+            rows += _rounds(predictor, embedding, case.image, answer, clicks, start)
         if progress:
             progress(number + 1, count)
     return Evaluation(str(predictor.name), tuple(rows))
 
 
-def _rounds(predictor, embedding, image: str, answer: Answer, clicks: Sequence[int]) -> list[Row]:
+def _rounds(predictor, embedding, image: str, answer: Answer, clicks: Sequence[int], start: str) -> list[Row]:
     rows, points, labels, result = [], [], [], None
-    text, considered = answer.text, ~answer.ignored
+    considered = ~answer.ignored
     true = answer.mask & considered
+    given = {} if start == "box" else {"text": answer.text}
+    if start != "text":
+        if not true.any():
+            return []
+        given["box"] = tight_box(true)
     for count in range(max(clicks) + 1):
         before = result
         if count:
             (point, label) = next_click(result.mask & considered, true)
             points.append(point)
             labels.append(label)
-        result = predictor.predict(embedding, text=text, points=points, labels=labels, previous=result)
+        result = predictor.predict(embedding, points=points, labels=labels, previous=result, **given)
         if count in clicks:
             drawn = result.mask & considered
             both, either = np.count_nonzero(drawn & true), np.count_nonzero(drawn | true)
             total = np.count_nonzero(drawn) + np.count_nonzero(true)
             dice, iou = (2 * both / total, both / either) if total else (1.0, 1.0)
-            row = Row(image, text, count, dice, iou, float(result.score), float(true.mean()))
+            row = Row(image, answer.text, count, dice, iou, float(result.score), float(true.mean()))
             if count:
                 obeyed = [
                     bool(result.mask[y, x]) == bool(asked)
@@ -158,6 +165,12 @@ def _near(mask: np.ndarray, point: tuple[int, int]) -> int:
     top, left = max(0, y - reach), max(0, x - reach)
     rows, columns = np.nonzero(mask[top : y + reach + 1, left : x + reach + 1])
     return int(np.count_nonzero(np.hypot(rows + top - y, columns + left - x) <= reach))
+
+
+def tight_box(mask: np.ndarray) -> tuple[float, float, float, float]:
+    """The box x1, y1, x2, y2 of the outermost pixels of ``mask`` (H, W)."""
+    rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+    return float(columns[0]), float(rows[0]), float(columns[-1]), float(rows[-1])
 
 
 def next_click(drawn: np.ndarray, wanted: np.ndarray) -> tuple[tuple[int, int], int]:

@@ -27,7 +27,7 @@ def export(
 
     Raises :class:`DatasetError` for a folder without a training, :class:`ModelError` when writing fails.
     """
-    run, config = Path(run), config or FluoroSAMConfig.compact()
+    run, config = Path(run), config or FluoroSAMConfig.small_swin()
     try:
         state = torch.load(run / "state.pt", weights_only=True, mmap=True)
     except (OSError, RuntimeError) as error:

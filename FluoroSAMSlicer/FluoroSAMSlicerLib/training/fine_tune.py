@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from .course import Course
 from .fit import Recipe
 
 FINE_TUNING = {
@@ -28,6 +29,12 @@ def fine_tuning(**chosen) -> Recipe:
     """The recipe for going on from a trained model, but for what is ``chosen``."""
     return Recipe(**(FINE_TUNING | chosen))
 
+
+FINE_COURSE = Course(
+    steps=200, size=256, rate=3e-4, codes=False, warmup=10, fall=120, average=0.9, names_first=0, language=0,
+    settled=True,
+)  # fmt: skip
+"""The same for a model that learns all names of an image at once."""
 
 MOVED = 0.6
 """How far the result lies on the way from the weights that the training began with to those that it ended with. What

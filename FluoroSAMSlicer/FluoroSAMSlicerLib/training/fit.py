@@ -79,7 +79,7 @@ class Trainer:
         self.reader = open_training_images(images) if isinstance(images, str | Path) else images
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(recipe.seed)
-        self.network = network or FluoroSAM(FluoroSAMConfig.compact())
+        self.network = network or FluoroSAM(FluoroSAMConfig.small_swin())
         config = self.network.config
         self.stream = BatchStream(
             self.reader, config, recipe.images, recipe.prompts, recipe.seed + 1000 * share(),

@@ -65,7 +65,7 @@ def centred_errors(error: Tensor, width: int = 11) -> Tensor:
 
 
 def clicks_from_error(
-    logits: Tensor, target: Tensor, count: int, generator: torch.Generator
+    logits: Tensor, target: Tensor, count: int, generator: torch.Generator, device: torch.device | None = None
 ) -> tuple[Tensor, Tensor]:
     """Draw ``count`` corrective clicks a prompt, mostly near the middle of what is wrong.
 
@@ -83,4 +83,4 @@ def clicks_from_error(
     index = torch.multinomial(flat, count, replacement=True, generator=generator)
     width = target.shape[-1]
     points = torch.stack([index % width, index // width], -1).float()
-    return points, wanted.flatten(1).gather(1, index).long()
+    return points.to(device), wanted.flatten(1).gather(1, index).long().to(device)

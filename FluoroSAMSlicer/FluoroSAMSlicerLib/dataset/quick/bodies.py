@@ -1,0 +1,80 @@
+"""Packed bodies, read when they are first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..body import Body, DatasetError
+from .regions import REGIONS, Place
+
+
+@dataclass(frozen=True, eq=False)
+class PackedBody:
+    """A body on a coarse grid: ``body`` as in :class:`Body`, label values 1, 2, ...; and its ``places``."""
+
+    body: Body
+    places: tuple[Place, ...]
+
+
+class Bodies(Sequence):
+    """The packed bodies of a folder, by number, in the order of their names.
+
+    ``names``, ``places`` and ``spacing_mm`` are known at once; voxels are read when a body is first asked for and
+    kept. Raises :class:`DatasetError` for a folder without packed bodies or an archive that cannot be read.
+    """
+
+    def __init__(self, folder: Path | str):
+        self.files = tuple(sorted(Path(folder).glob("[!.]*.npz")))
+        if not self.files:
+            raise DatasetError(f"{folder}: holds no packed bodies; make them with pack(ct_folder, folder)")
+        self.names = tuple(file.stem for file in self.files)
+        self.places: list[tuple[Place, ...]] = []
+        self.spacing_mm: list[float] = []
+        for file in self.files:
+            with _opened(file) as archive:
+                self.places.append(_places(archive))
+                self.spacing_mm.append(float(archive["spacing"].min()))
+        self._read: dict[int, PackedBody] = {}
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __iter__(self) -> Iterator[PackedBody]:
+        return (self[number] for number in range(len(self)))
+
+    def __getitem__(self, number: int) -> PackedBody:
+        if number not in self._read:
+            with _opened(self.files[number]) as archive:
+                structures: dict[str, tuple[int, ...]] = {}
+                for name, value in zip(archive["names"].tolist(), archive["values"].tolist(), strict=True):
+                    structures[name] = (*structures.get(name, ()), value)
+                body = Body(
+                    self.names[number], archive["hu"], archive["labels"].astype(np.uint16), archive["origin"],
+                    archive["spacing"], structures,
+                )  # fmt: skip
+            self._read[number] = PackedBody(body, self.places[number])
+        return self._read[number]
+
+
+def load_packed(folder: Path | str) -> Bodies:
+    """The packed bodies of a folder; see :class:`Bodies`."""
+    return Bodies(folder)
+
+
+def _opened(file: Path):
+    try:
+        return np.load(file, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{file}: cannot be read ({error}); pack the bodies anew") from error
+
+
+def _places(archive) -> tuple[Place, ...]:
+    numbers, names = archive["region_numbers"].tolist(), archive["regions"].tolist()
+    for number, name in zip(numbers, names, strict=True):
+        if number >= len(REGIONS) or REGIONS[number].name != name:
+            raise DatasetError("these bodies were packed by another version; pack them anew")
+    return tuple(Place(n, centre) for n, centre in zip(numbers, archive["centres"], strict=True))

@@ -1,0 +1,125 @@
+"""One body, varied, with the views that will be taken of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...drr import ProjectionGeometry
+from ..generation import one_sided, random_tissue
+from ..warp import Warp, mirrored
+from .bodies import Bodies
+from .regions import Place
+from .resampling import boxes_of, resample
+from .views import draw_view, field_of
+
+LARGEST = 2_400_000
+"""Voxels that a staged body has at most, about."""
+
+REACH_MM = 60.0
+"""How far along the body what a tilted beam sees lies outside of the field at the centre."""
+
+LIMB_MM, TRUNK_MM = 110.0, 250.0
+"""How far to the side of the centre a body is kept: a limb without its neighbours, a trunk without the arms."""
+
+
+@dataclass(frozen=True, eq=False)
+class QuickView:
+    """One exposure: ``region`` and ``kind`` ("frontal", "lateral", "oblique", "c-arm"), and its geometry."""
+
+    region: str
+    kind: str
+    geometry: ProjectionGeometry
+
+
+@dataclass(frozen=True, eq=False)
+class Staged:
+    """A varied body, or the part of it that its views show; isotropic.
+
+    tissue: int16 (K, J, I) HU, above 2500 metal. labels: uint16 (K, J, I), 0 for what has no name.
+    spacing, origin: (x, y, z), LPS mm. structures: canonical name to label values. body: its name.
+    views: the exposures, each for 256 pixels (``geometry.resized``). boxes: (values, 6) int32, see ``boxes_of``.
+    """
+
+    tissue: np.ndarray
+    labels: np.ndarray
+    spacing: np.ndarray
+    origin: np.ndarray
+    structures: dict[str, tuple[int, ...]]
+    body: str
+    views: tuple[QuickView, ...]
+    boxes: np.ndarray
+
+
+def stage(bodies: Bodies, seed: int, number: int, views: int = 12) -> Staged:
+    """A random variation of a random body with ``views`` exposures, the same for the same (seed, number).
+
+    What is X-rayed is drawn as often as radiographs are taken of it, then a body that shows it.
+    """
+    rng = np.random.default_rng([seed, number])
+    which, place = drawn(bodies, rng)
+    packed = bodies[which]
+    body = packed.body
+    mirror = rng.random() < 0.5
+    warp = Warp.random(body, rng, mirror, strength=0.8)
+    gain, shift = random_tissue(body, rng)
+    region = place.region
+    centre = warp.target_of(place.centre[None])[0]
+    fields = [field_of(region, rng) for _ in range(views)]
+
+    half = np.abs(np.linalg.inv(warp.matrix)) @ (warp.upper - warp.lower) * 0.5
+    lower, upper = warp.centre - half, warp.centre + half
+    reach = 0.62 * max(fields) + REACH_MM
+    keep = (-np.inf, np.inf)
+    lower[2], upper[2] = max(lower[2], centre[2] - reach), min(upper[2], centre[2] + reach)
+    aside = (LIMB_MM if region.limb else TRUNK_MM) * 1.2
+    lower[0], upper[0] = max(lower[0], centre[0] - aside), min(upper[0], centre[0] + aside)
+    if region.limb:
+        keep = kept(place, body)
+    extent = upper - lower
+    spacing = max(float(body.spacing.min()), float(np.prod(extent) / LARGEST) ** (1 / 3))
+    shape = tuple(np.maximum(np.ceil(extent / spacing).astype(int), 4)[::-1].tolist())
+    tissue, labels = resample(body, warp, lower, spacing, shape, keep, gain, shift)
+
+    staged_views = []
+    for field in fields:
+        kind, geometry = draw_view(region, centre, field, (lower, upper), rng)
+        staged_views.append(QuickView(region.name, kind, geometry))
+    structures = mirrored(body.structures) if mirror else dict(body.structures)
+    count = 1 + max((max(values) for values in structures.values()), default=0)
+    return Staged(
+        tissue, labels, np.full(3, spacing), lower, structures, body.name, tuple(staged_views),
+        boxes_of(labels, count),
+    )  # fmt: skip
+
+
+def drawn(bodies: Bodies, rng: np.random.Generator) -> tuple[int, Place]:
+    """The number of a body and one of its places. Bodies of one series count as one body and a half."""
+    able: dict[int, list[tuple[int, Place]]] = {}
+    for which, places in enumerate(bodies.places):
+        for place in places:
+            if bodies.spacing_mm[which] <= place.region.finest_mm:
+                able.setdefault(place.number, []).append((which, place))
+    numbers = sorted(able)
+    weights = np.array([able[number][0][1].region.weight for number in numbers])
+    choices = able[numbers[rng.choice(len(numbers), p=weights / weights.sum())]]
+    series = [bodies.names[which].split("_")[0] for which, _ in choices]
+    own = {which for which, _ in choices}
+    share = []
+    for (which, _), name in zip(choices, series, strict=True):
+        places = sum(1 for other, _ in choices if other == which)
+        relatives = sum(1 for other in own if bodies.names[other].split("_")[0] == name)
+        share.append((1.5 / relatives if relatives > 2 else 1.0) / places)
+    share = np.array(share)
+    return choices[rng.choice(len(choices), p=share / share.sum())]
+
+
+def kept(place: Place, body) -> tuple[float, float]:
+    """The range of x, LPS mm, in which a limb lies: near its centre, and on its side of a body with two."""
+    x = float(place.centre[0])
+    low, high = x - LIMB_MM, x + LIMB_MM
+    if not one_sided(body):
+        middle = float(body.origin[0] + body.spacing[0] * (body.labels.shape[2] - 1) / 2)
+        low, high = (max(low, middle), high) if x > middle else (low, min(high, middle))
+    return low, high

@@ -1,0 +1,118 @@
+"""What a line of typed names means for segments: structures, alternatives, names outside the vocabulary."""
+
+from __future__ import annotations
+
+import colorsys
+import re
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ...anatomy import (
+    AmbiguousName,
+    AnatomyError,
+    Code,
+    InvalidName,
+    Structure,
+    UnknownName,
+    interpret,
+    search,
+    vocabulary,
+)
+
+TISSUE = Code("SCT", "85756007", "Tissue")
+ALTERNATIVES = 8
+
+
+@dataclass(frozen=True)
+class NameChoice:
+    """One typed name. ``structure`` is what it was taken for, ``alternatives`` what else it may mean.
+
+    ``known`` is False for a name outside the vocabulary, which the model gets as typed. ``ambiguous`` means
+    that one of the alternatives has to be taken. ``corrections`` are (typed, meant) words.
+    """
+
+    typed: str
+    structure: Structure | None
+    alternatives: tuple[Structure, ...] = ()
+    corrections: tuple[tuple[str, str], ...] = ()
+    known: bool = True
+    ambiguous: bool = False
+    message: str = ""
+
+    @property
+    def title(self) -> str:
+        return self.structure.name if self.structure else self.typed
+
+
+def names_in(text: str) -> list[str]:
+    """The names in a line, parted by semicolons, line ends, commas and "and".
+
+    A comma or "and" within a name parts nothing: "femur, left" and "nasal cavity and sinuses" are one.
+    """
+    found: list[str] = []
+    for part in re.split(r"[;\n]", text):
+        names: list[str] = []
+        for piece in filter(None, (piece.strip() for piece in part.split(","))):
+            if names and not is_known(piece) and is_known(f"{names[-1]}, {piece}"):
+                names[-1] = f"{names[-1]}, {piece}"
+            else:
+                names.append(piece)
+        found += [name for whole in names for name in _parted_by_and(whole)]
+    return found or [text]
+
+
+def _parted_by_and(text: str) -> list[str]:
+    pieces = re.split(r"\s+(?:and|&|\+)\s+", text)
+    return pieces if not is_known(text) and all(map(is_known, pieces)) else [text]
+
+
+def name_choice(text: str) -> NameChoice:
+    """What one name means. Raises InvalidName for a text that cannot be a name."""
+    typed = " ".join(text.split())
+    try:
+        match = interpret(text)
+    except AmbiguousName as error:
+        meant = tuple(match.structure for match in error.candidates)
+        return NameChoice(typed, None, meant, ambiguous=True, message=str(error))
+    except UnknownName as error:
+        known = vocabulary()
+        near = tuple(known[name] for name in error.nearest if name in known)
+        message = f'"{typed}" is not in the vocabulary; the model gets it as typed.'
+        return NameChoice(typed, None, near, known=False, message=message)
+    others = [found.structure for found in search(text, ALTERNATIVES) if found.structure != match.structure]
+    message = f'"{typed}" was read as "{match.structure.name}".' if match.corrected else ""
+    return NameChoice(typed, match.structure, tuple(others), match.corrections, message=message)
+
+
+def structure_for(key: str) -> Structure:
+    """The vocabulary's structure of this canonical name, or one made up for a free name."""
+    known = vocabulary()
+    return known[key] if key in known else free_structure(key)
+
+
+def free_structure(name: str) -> Structure:
+    """A structure outside the vocabulary: coded as tissue, with a colour that its name decides."""
+    hue = (zlib.crc32(name.encode()) % 360) / 360
+    color = tuple(round(255 * channel) for channel in colorsys.hsv_to_rgb(hue, 0.6, 0.95))
+    return Structure(name, None, (), (), "other", color, TISSUE, None, TISSUE)
+
+
+def leaves(structure: Structure) -> list[Structure]:
+    """The structures that a group stands for, its members' members instead of them."""
+    known = vocabulary()
+    if not structure.is_group:
+        return [structure]
+    return [leaf for member in structure.members if member in known for leaf in leaves(known[member])]
+
+
+@lru_cache(maxsize=1000)
+def is_known(text: str) -> bool:
+    """Whether the vocabulary has a structure, or several, for ``text``."""
+    try:
+        interpret(text)
+    except (UnknownName, InvalidName):
+        return False
+    except AnatomyError:
+        return True
+    return True

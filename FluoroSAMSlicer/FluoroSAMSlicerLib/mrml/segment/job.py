@@ -1,0 +1,320 @@
+"""One piece of model work: taken from the scene on the main thread, computed on any thread, put back.
+
+A request holds arrays and names only, no nodes, so that a worker may hold it as long as it likes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from threading import RLock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...segmentation import Prompt, PromptError
+from ..errors import SceneError
+from .prompts import SegmentPrompt, StartMask
+
+if TYPE_CHECKING:
+    from ...segmentation import ImageEmbedding, Prediction, Predictor
+    from ..nodes.volumes import TakenPixels
+
+LOW_SCORE = 0.5
+"""A mask whose predicted IoU is below this is marked as uncertain."""
+
+START_LOGIT = 8.0
+"""Logit of a mask prompt's inside; its outside is the negative. A probability of 0.9997."""
+
+ROUNDS_KEPT = 64
+
+Cancel = Callable[[], bool]
+Progress = Callable[[float, str], None]
+
+
+class Cancelled(SceneError):
+    """The job was called off."""
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """``pixels`` or ``embedding`` is the image, ``asked`` what is wanted of it (None: encode only).
+
+    ``key`` is the segment's key, ``slot`` the same for all requests that write the same segment. ``batch``
+    is shared by requests that make one undo step. ``beside`` are the names that are asked for at the same time, which
+    a model may find in one pass. ``model`` and ``device`` name the predictor.
+    """
+
+    id: int
+    kind: str
+    title: str
+    slot: str
+    batch: int
+    model: str
+    device: str
+    key: str = ""
+    known: bool = True
+    asked: SegmentPrompt | None = None
+    pixels: TakenPixels | None = None
+    embedding: ImageEmbedding | None = None
+    beside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """``mask`` is bool (H, W). ``missed`` are the clicks (by number) that it does not satisfy. ``notes`` are
+    for the user. ``image_key`` is the SHA-256 of the pixels, ``model`` names the weights."""
+
+    request_id: int
+    embedding: ImageEmbedding
+    image_key: str
+    model: str
+    seconds: float
+    notes: tuple[str, ...] = ()
+    mask: np.ndarray | None = None
+    score: float = math.nan
+    scores: tuple[float, ...] = ()
+    chosen: int = 0
+    missed: tuple[int, ...] = ()
+    low_confidence: bool = False
+
+
+class Engine:
+    """Answers requests with one predictor at a time; computes on one thread at a time."""
+
+    def __init__(self, load_predictor: Callable[..., Predictor] | None = None) -> None:
+        self._load, self._lock = load_predictor, RLock()
+        self._to_release = False
+        self._predictor: Predictor | None = None
+        self._loaded: tuple[str, str] | None = None
+        self._rounds: OrderedDict[tuple, Prediction] = OrderedDict()
+
+    def compute(
+        self, request: Request, cancelled: Cancel | None = None, progress: Progress | None = None
+    ) -> Result:
+        """Answer ``request``. Raises Cancelled, SceneError, and the errors of model, anatomy and prompts."""
+        started = time.perf_counter()
+        watch = Watch(cancelled or (lambda: False), progress or (lambda fraction, text: None))
+        watch.check()
+        with self._lock:
+            try:
+                return self._compute(request, watch, started)
+            except MemoryError as error:
+                raise SceneError(
+                    "There is not enough memory for this image. Close other programs or images and try again."
+                ) from error
+            finally:
+                if self._to_release:
+                    self._forget()
+
+    def release(self) -> None:
+        """Let go of the model and of everything remembered: at once, or when what another thread computes
+        has ended."""
+        self._to_release = True
+        if self._lock.acquire(blocking=False):
+            try:
+                self._forget()
+            finally:
+                self._lock.release()
+
+    def _forget(self) -> None:
+        self._predictor = self._loaded = None
+        self._rounds.clear()
+        self._to_release = False
+
+    def _compute(self, request: Request, watch: Watch, started: float) -> Result:
+        predictor = self._predictor_for(request, watch)
+        device = getattr(predictor, "device", None)
+        embedding = request.embedding
+        if embedding is None:
+            watch.report(0.1, "Reading the image")
+            with watch.network(predictor, 0.1, 0.8):
+                embedding = predictor.encode(request.pixels.radiograph())
+        watch.check()
+        notes = []
+        answer = {}
+        if request.asked is not None:
+            watch.report(0.8, "Finding the structure")
+            self._find_together(predictor, embedding, request.beside)
+            prediction = self._answer(predictor, embedding, request.asked, watch)
+            watch.report(0.9, "Drawing the mask")
+            answer = _answer(prediction, request.asked)
+        watch.check()
+        if getattr(predictor, "device", None) != device:
+            notes.append(f"The memory of {device} is full; the CPU goes on, more slowly.")
+        watch.report(1.0, "Done")
+        return Result(
+            request.id,
+            embedding,
+            embedding.key,
+            f"{embedding.model} {embedding.model_version}".strip(),
+            time.perf_counter() - started,
+            tuple(notes),
+            **answer,
+        )
+
+    def _predictor_for(self, request: Request, watch: Watch) -> Predictor:
+        wanted = (request.model, request.device)
+        if self._loaded != wanted:
+            watch.report(0.0, "Loading the model")
+            load = self._load
+            if load is None:
+                from ...segmentation import Predictor
+
+                load = Predictor.load
+            # Two large models side by side may not fit; the old one goes first.
+            self._forget()
+            self._predictor = load(request.model, device=request.device)
+            self._loaded = wanted
+        watch.check()
+        return self._predictor
+
+    def _answer(
+        self, predictor: Predictor, embedding: ImageEmbedding, asked: SegmentPrompt, watch: Watch
+    ) -> Prediction:
+        """The prediction after all rounds: text, box and start mask first, then each click in its order.
+
+        Every round reads the low-resolution mask of the round before, the candidate that the user chose
+        there included, so that a mask depends on the image, the model and the prompts alone.
+        """
+        rounds = _rounds(asked)
+        previous = None if asked.start is None else _as_prediction(embedding, asked.start)
+        for prompt in rounds:
+            watch.check()
+            choices = tuple(item for item in asked.choices if item[0] < len(prompt.points))
+            known = (*made_by(embedding), asked.start, prompt, choices)
+            ask = partial(
+                predictor.predict,
+                embedding,
+                prompt.text,
+                prompt.points,
+                prompt.labels,
+                prompt.box,
+                previous,
+                allow_unknown=True,
+            )
+            previous = self._remembered(known, ask)
+            choice = dict(asked.choices).get(len(prompt.points))
+            if choice is not None and choice < len(previous.candidates):
+                choose = partial(predictor.choose, embedding, previous, choice)
+                previous = self._remembered((*known, choice), choose)
+        return previous
+
+    def _find_together(self, predictor: Predictor, embedding: ImageEmbedding, names: tuple[str, ...]) -> None:
+        """Ask for several names in one pass; each is then remembered as if it had been asked for alone."""
+        # One pass or none: a model that answers one by one reports and can be called off between names.
+        if not getattr(predictor, "finds_together", False):
+            return
+        prompts = [Prompt.of(name) for name in dict.fromkeys(names)]
+        known = {prompt: (*made_by(embedding), None, prompt, ()) for prompt in prompts}
+        fresh = [prompt for prompt in prompts if known[prompt] not in self._rounds]
+        if len(fresh) < 2:
+            return
+        found = predictor.predict_names(embedding, [prompt.text for prompt in fresh], allow_unknown=True)
+        for prompt, prediction in zip(fresh, found, strict=True):
+            self._remembered(known[prompt], lambda prediction=prediction: prediction)
+
+    def _remembered(self, known: tuple, make: Callable[[], Prediction]) -> Prediction:
+        prediction = self._rounds.pop(known, None)
+        if prediction is None:
+            prediction = make()
+        self._rounds[known] = prediction
+        while len(self._rounds) > ROUNDS_KEPT:
+            self._rounds.popitem(last=False)
+        return prediction
+
+
+def made_by(embedding: ImageEmbedding) -> tuple[str, str, str]:
+    """What an answer on an image depends on, beside the prompts: the pixels and the weights."""
+    return embedding.key, embedding.model, embedding.model_version
+
+
+class Watch:
+    """Tells how far a job is and ends it when it is called off, between the network's layers too."""
+
+    def __init__(self, cancelled: Cancel, report: Progress) -> None:
+        self.cancelled, self.report = cancelled, report
+
+    def check(self) -> None:
+        if self.cancelled():
+            raise Cancelled("The computation was cancelled.")
+
+    @contextmanager
+    def network(self, predictor, start: float, end: float) -> Iterator[None]:
+        """While inside, the image encoder's layers report progress from ``start`` to ``end`` and can stop."""
+        encoder = getattr(getattr(predictor, "network", None), "image", None)
+        if encoder is None:
+            yield
+            return
+        layers = [layer for layer in encoder.modules() if next(layer.children(), None) is None]
+        count = itertools.count(1)
+
+        def entered(*_) -> None:
+            self.check()
+            self.report(start + (end - start) * min(1.0, next(count) / len(layers)), "Reading the image")
+
+        hooks = [layer.register_forward_pre_hook(entered) for layer in layers]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+def _rounds(asked: SegmentPrompt) -> list[Prompt]:
+    prompt = asked.prompt
+    if prompt.is_empty:
+        raise PromptError("nothing was asked for yet: click on the structure or draw a box around it")
+    rounds = [prompt]
+    while rounds[0].points and not rounds[0].without_last_click().is_empty:
+        rounds.insert(0, rounds[0].without_last_click())
+    return rounds
+
+
+def _answer(prediction: Prediction, asked: SegmentPrompt) -> dict:
+    # Not `Prediction.mask`, which would keep every full-size mask for as long as the rounds are kept.
+    mask = prediction.logits > math.log(asked.threshold / (1 - asked.threshold))
+    clicks = zip(asked.prompt.points, asked.prompt.labels, strict=True)
+    missed = tuple(n for n, (point, label) in enumerate(clicks) if _holds(mask, point) != bool(label))
+    low = prediction.score < LOW_SCORE or bool(missed) or not mask.any()
+    return {
+        "mask": mask,
+        "score": float(prediction.score),
+        "scores": tuple(float(score) for score in prediction.candidates.scores),
+        "chosen": int(prediction.chosen),
+        "missed": missed,
+        "low_confidence": bool(low),
+    }
+
+
+def _holds(mask: np.ndarray, point: tuple[float, float]) -> bool:
+    height, width = mask.shape
+    row = min(max(math.floor(point[1] + 0.5), 0), height - 1)
+    column = min(max(math.floor(point[0] + 0.5), 0), width - 1)
+    return bool(mask[row, column])
+
+
+def _as_prediction(embedding: ImageEmbedding, start: StartMask) -> Prediction:
+    """A drawn mask in the shape of an earlier answer, which is what the model goes on from."""
+    import torch
+    from torch.nn import functional as F
+
+    from ...segmentation import Candidates, Prediction
+
+    frame = embedding.frame
+    # The decoder's masks are eight times as fine as the embedding.
+    side = 8 * embedding.cells
+    height = max(1, round(side * frame.input_height / frame.size))
+    width = max(1, round(side * frame.input_width / frame.size))
+    inside = torch.from_numpy(start.mask().astype(np.float32))[None, None]
+    share = F.interpolate(inside, (height, width), mode="bilinear", align_corners=False, antialias=True)
+    low_res = torch.full((1, side, side), -START_LOGIT)
+    low_res[0, :height, :width] = (2 * share[0, 0] - 1) * START_LOGIT
+    candidates = Candidates(low_res, (1.0,), frame)
+    return Prediction(Prompt(), None, candidates, 0, embedding.key, embedding.model, embedding.model_version)

@@ -1,0 +1,285 @@
+"""Segments of radiographs in a scene: which segmentation belongs to which image, what each segment is,
+and whether somebody changed it by hand."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...segmentation import PromptError
+from ..errors import SceneError
+from ..nodes.image_state import check_volume, frame_of
+from ..nodes.naming import structure_for
+from ..nodes.points import SEGMENT_KEY, show
+from ..nodes.segments import LABELMAP, STRUCTURE_TAG, TAG_PREFIX, segment_mask, segmentation_node, set_segment
+from .prompts import Outcome, SegmentPrompt
+from .record import Record
+from .regrid import follow_volume
+
+FILL_OPACITY = 0.35
+"""Lower than Slicer's own 0.5, so that the radiograph stays readable under overlapping masks."""
+
+MASK_TAG = "mask"
+
+
+class NeedsConfirmation(SceneError):
+    """A segment was edited by hand and would be lost; the message is the question to the user."""
+
+    def __init__(self, segmentId: str, name: str, question: str = "Replace it with the model's answer?"):
+        self.segmentId, self.name = segmentId, name
+        super().__init__(f"{name} was changed by hand. {question}")
+
+
+@dataclass(frozen=True)
+class SegmentState:
+    """What a list of segments shows of one. ``color`` is RGB in 0 to 1, ``threshold`` a probability.
+
+    ``ours`` is False for a segment that was drawn by hand. ``structure`` is its canonical name, or its own.
+    ``score`` is the IoU that the model predicts, None before its first mask.
+    """
+
+    id: str
+    name: str
+    color: tuple[float, float, float]
+    structure: str
+    ours: bool
+    typed: str | None = None
+    known: bool = True
+    score: float | None = None
+    scores: tuple[float, ...] = ()
+    chosen: int = 0
+    low_confidence: bool = False
+    missed: tuple[int, ...] = ()
+    positive: int = 0
+    negative: int = 0
+    box: tuple[float, float, float, float] | None = None
+    start: bool = False
+    threshold: float = 0.5
+
+
+class SegmentScene:
+    """Methods with a volume node work on the frame that it shows now."""
+
+    def __init__(self, scene) -> None:
+        self.scene = scene
+        self._written: dict[tuple[str, str], int] = {}
+
+    def checkVolume(self, volumeNode) -> None:
+        """Raise SceneError, with what to do, where the volume is no single X-ray image."""
+        check_volume(volumeNode)
+
+    def frameOf(self, volumeNode) -> int | None:
+        """The item that a sequence browser shows in this volume; None for an image that is no proxy."""
+        return frame_of(volumeNode)
+
+    def segmentationFor(self, volumeNode, create: bool = True):
+        """The segmentation node of the image that the volume shows; None if there is none to be had."""
+        record = self._record(volumeNode, create)
+        return record.segmentation if record else None
+
+    def useSegmentation(self, volumeNode, segmentationNode) -> None:
+        """Go on in a segmentation that is in the scene already, such as a loaded ``.seg.nrrd``."""
+        record = self._record(volumeNode)
+        if record.segmentation is segmentationNode:
+            return
+        for key in record.keys():
+            record.forget(key)
+        segmentationNode.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+        segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+        record.segmentation = segmentationNode
+
+    def showFrame(self, volumeNode) -> None:
+        """Show the segmentation of the frame that the volume shows now and hide those of its others."""
+        frame = frame_of(volumeNode)
+        for record in Record.all(self.scene):
+            if record.volume is not volumeNode or frame is None:
+                continue
+            shown = record.frame == frame
+            if record.segmentation is not None:
+                record.segmentation.SetDisplayVisibility(shown)
+            if not shown:
+                for points in record.points_nodes():
+                    show(points, False)
+
+    def setActiveSegment(self, volumeNode, segmentId: str | None) -> None:
+        """Show the points of one segment, so that they can be moved; hide and lock all others."""
+        current = self._record(volumeNode, create=False)
+        key = self._key(current, segmentId) if current and segmentId else None
+        for record in Record.all(self.scene):
+            for points in record.points_nodes():
+                own = current is not None and record.node is current.node
+                show(points, own and points.GetAttribute(SEGMENT_KEY) == key)
+
+    def segments(self, volumeNode) -> list[SegmentState]:
+        """All segments of the image in their order, those drawn by hand too."""
+        record = self._record(volumeNode, create=False)
+        if record is None:
+            return []
+        return [self._state(record, one) for one in record.segmentation.GetSegmentation().GetSegmentIDs()]
+
+    def segmentState(self, volumeNode, segmentId: str) -> SegmentState:
+        record = self._record(volumeNode)
+        self._segment(record, segmentId)
+        return self._state(record, segmentId)
+
+    def isEdited(self, volumeNode, segmentId: str) -> bool:
+        """Whether the segment holds something that the model did not write: edits, or a drawing."""
+        return self._is_edited(self._record(volumeNode), segmentId)
+
+    def segmentOfPoints(self, markupsNode):
+        """(volume node, segment id) of a points node; None for any other markups node."""
+        for record in Record.all(self.scene):
+            ours = any(points is markupsNode for points in record.points_nodes())
+            if ours and record.volume is not None and record.segmentation is not None:
+                segment_id = self._segment_id(record, markupsNode.GetAttribute(SEGMENT_KEY))
+                return (record.volume, segment_id) if segment_id else None
+        return None
+
+    def _record(self, volume, create: bool = True) -> Record | None:
+        """The record of the frame that ``volume`` shows, its nodes in step with the volume."""
+        check_volume(volume)
+        frame = frame_of(volume)
+        record = Record.find(self.scene, volume, frame)
+        if record is None:
+            if not create:
+                return None
+            record = Record.make(self.scene, volume, frame)
+        if record.segmentation is None:
+            # The user deleted the segmentation, and with it what the prompts were for.
+            for key in record.keys():
+                record.forget(key)
+            if not create:
+                return None
+            self._make_segmentation(record, volume)
+        follow_volume(record)
+        return record
+
+    def _make_segmentation(self, record: Record, volume) -> None:
+        suffix = "" if record.frame is None else f" frame {record.frame + 1}"
+        node = segmentation_node(self.scene, volume, f"{volume.GetName()} segmentation{suffix}")
+        node.GetDisplayNode().SetOpacity2DFill(FILL_OPACITY)
+        record.segmentation = node
+
+    def _segment(self, record: Record, segment_id: str):
+        segmentation = record.segmentation
+        segment = segmentation.GetSegmentation().GetSegment(segment_id) if segmentation else None
+        if segment is None:
+            raise SceneError("This segment is no longer there. Choose another one.")
+        return segment
+
+    def _key(self, record: Record, segment_id: str) -> str:
+        """The segment's key; one drawn by hand gets its name, made unique, as key."""
+        segment = self._segment(record, segment_id)
+        key = segment_tag(segment, STRUCTURE_TAG)
+        if key is None:
+            key = self._free_key(record, segment.GetName() or segment_id)
+            segment.SetTag(STRUCTURE_TAG, key)
+        return key
+
+    def _free_key(self, record: Record, name: str) -> str:
+        plain = " ".join(name.replace("|", "/").split()) or "Segment"
+        taken = {*record.keys(), *self._ids_by_key(record)}
+        number, key = 2, plain
+        while key in taken:
+            key, number = f"{plain} ({number})", number + 1
+        return key
+
+    def _ids_by_key(self, record: Record) -> dict[str, str]:
+        segments = record.segmentation.GetSegmentation()
+        found = {}
+        for segment_id in segments.GetSegmentIDs():
+            key = segment_tag(segments.GetSegment(segment_id), STRUCTURE_TAG)
+            if key is not None:
+                found.setdefault(key, segment_id)
+        return found
+
+    def _segment_id(self, record: Record, key: str) -> str:
+        return self._ids_by_key(record).get(key, "")
+
+    def _is_edited(self, record: Record, segment_id: str) -> bool:
+        segment = self._segment(record, segment_id)
+        labelmap = segment.GetRepresentation(LABELMAP)
+        place = (record.segmentation.GetID(), segment_id)
+        if labelmap is not None and self._written.get(place) == labelmap.GetMTime():
+            return False
+        mask = segment_mask(record.segmentation, segment_id, record.volume)
+        written = segment_tag(segment, TAG_PREFIX + MASK_TAG)
+        edited = mask.any() if written is None else written != fingerprint(mask)
+        if not edited and labelmap is not None:
+            self._written[place] = labelmap.GetMTime()
+        return bool(edited)
+
+    def _ask_before_overwriting(self, record: Record, segment_id: str, *question: str) -> None:
+        if self._is_edited(record, segment_id):
+            raise NeedsConfirmation(segment_id, self._segment(record, segment_id).GetName(), *question)
+
+    def _write(self, record: Record, key: str, mask: np.ndarray, tags: dict[str, object]) -> str:
+        """Make ``mask`` the segment's, remembering that it is the model's work."""
+        tags = {**tags, MASK_TAG: fingerprint(mask)}
+        if record.frame is not None:
+            tags["frame"] = record.frame
+        segment_id = set_segment(record.segmentation, record.volume, structure_for(key), mask, tags)
+        labelmap = record.segmentation.GetSegmentation().GetSegment(segment_id).GetRepresentation(LABELMAP)
+        self._written[record.segmentation.GetID(), segment_id] = labelmap.GetMTime()
+        return segment_id
+
+    def _state(self, record: Record, segment_id: str) -> SegmentState:
+        segment = self._segment(record, segment_id)
+        key = segment_tag(segment, STRUCTURE_TAG)
+        plain = SegmentState(
+            segment_id, segment.GetName(), segment.GetColor(), key or segment.GetName(), False
+        )
+        try:
+            prompt = record.prompt(key) if key is not None else None
+            outcome = record.outcome(key) if key is not None else None
+        except PromptError:
+            prompt = outcome = None
+        written = segment_tag(segment, TAG_PREFIX + MASK_TAG) is not None
+        state = replace(plain, ours=written or prompt is not None)
+        return _with_outcome(_with_prompt(state, prompt), outcome)
+
+
+def fingerprint(mask: np.ndarray) -> str:
+    """Tells masks (H, W) apart, wherever they come from."""
+    digest = hashlib.sha1(repr(mask.shape).encode(), usedforsecurity=False)
+    digest.update(np.packbits(mask))
+    return digest.hexdigest()
+
+
+def segment_tag(segment, name: str) -> str | None:
+    """A tag of a vtkSegment; None if it has none of this name."""
+    from vtkmodules.vtkCommonCore import reference
+
+    value = reference("")
+    return str(value) if segment.GetTag(name, value) else None
+
+
+def _with_prompt(state: SegmentState, prompt: SegmentPrompt | None) -> SegmentState:
+    if prompt is None:
+        return state
+    asked = prompt.prompt
+    return replace(
+        state,
+        typed=asked.text,
+        positive=sum(asked.labels),
+        negative=len(asked.labels) - sum(asked.labels),
+        box=asked.box,
+        start=prompt.start is not None,
+        threshold=prompt.threshold,
+    )
+
+
+def _with_outcome(state: SegmentState, outcome: Outcome | None) -> SegmentState:
+    if outcome is None:
+        return state
+    return replace(
+        state,
+        known=outcome.known,
+        score=outcome.score,
+        scores=outcome.scores,
+        chosen=outcome.chosen,
+        low_confidence=outcome.low_confidence,
+        missed=outcome.missed,
+    )

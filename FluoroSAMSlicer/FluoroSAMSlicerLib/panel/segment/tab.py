@@ -1,0 +1,113 @@
+"""The Segment tab with all that belongs to it in Slicer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import slicer
+import slicer.util
+
+from ...anatomy import complete
+from ...anatomy.presets import PRESETS
+from ..background import BackgroundJobs
+from ..dialogs import Dialogs
+from ..installer import Installer
+from ..requirements import Requirements
+from ..settings import Settings
+from ..status_line import StatusLine
+from .box_outline import BoxOutline
+from .checkpoint_request import work
+from .click_section import ClickSection
+from .context import SegmentContext
+from .details import SegmentDetails
+from .export_section import ExportSection
+from .image_section import ImageSection
+from .install_box import InstallBox
+from .jobs import SegmentJobs
+from .model_section import ModelSection
+from .panel import SegmentPanel
+from .prompting import Prompting
+from .slice_tool import SliceTool
+from .slice_views import SliceViews
+from .table import SegmentTable
+from .text_section import TextSection
+
+
+def load_form(path: Path):
+    """A form as an object whose attributes are its named widgets; ``root`` is the whole."""
+    root = slicer.util.loadUI(str(path))
+    ui = slicer.util.childWidgetVariables(root)
+    ui.root = root
+    return ui
+
+
+def segment_panel(
+    resources: Path, logic, dialogs: Dialogs, views: SliceViews, window, installer: Installer | None = None
+) -> SegmentPanel:
+    """The tab over ``logic``, a SegmentLogic. ``resources`` is the module's folder of that name."""
+    ui = load_form(resources / "UI" / "FluoroSAMSegment.ui")
+    settings = Settings()
+    background = BackgroundJobs(work(logic.compute))
+    status = StatusLine(ui, lambda: context.jobs.cancel())
+    context = SegmentContext(logic, status, dialogs)
+    installer = installer or Installer(Requirements(resources / "requirements.txt"))
+
+    def parts(panel: SegmentPanel) -> None:
+        panel.views = views
+        panel.jobs = SegmentJobs(
+            context,
+            background,
+            panel.onSegment,
+            lambda: panel.image.describe(),
+            lambda model: panel.model.installed(model),
+            panel.later,
+        )
+        panel.prompting = Prompting(context, BoxOutline(logic.scene), panel.later, panel.onChosen)
+        panel.install = InstallBox(ui, installer, dialogs, panel.onInstalled)
+        sample = resources / "SampleData" / "chest_drr.dcm"
+        panel.image = ImageSection(ui, context, views, settings, sample, panel.onImage)
+        panel.text = TextSection(
+            ui,
+            # The vocabulary is searched with one of the packages that may be missing.
+            lambda prefix, limit: complete(prefix, limit) if context.ready else [],
+            lambda text: logic.alternatives(text) if context.ready else [],
+            PRESETS,
+            settings,
+            panel.onAsk,
+            dialogs.confirm,
+        )
+        panel.table = SegmentTable(ui, panel.onChosen, panel.onShown, panel.onRenamed)
+        panel.details = SegmentDetails(
+            ui, panel.prompting.candidate, panel.prompting.threshold, panel.onColor
+        )
+        panel.export = ExportSection(ui, context, settings, _dicom_file)
+        panel.model = ModelSection(ui, context, settings, panel.onModel)
+        panel.tool = SliceTool(
+            views,
+            logic.scene.GetFirstNodeByClass("vtkMRMLInteractionNode"),
+            lambda volume, ras: logic.isInside(volume, *logic.pixelFromRas(volume, ras)),
+            panel.prompting.points.positions,
+            panel.prompting.click,
+            panel.prompting.drawBox,
+            panel.prompting.box,
+        )
+        actions = {
+            "newSegment": panel.prompting.newSegment,
+            "startFromMask": panel.prompting.startFromMask,
+            "clearClicks": panel.prompting.clearClicks,
+            "undo": panel.prompting.undo,
+            "redo": panel.prompting.redo,
+            "removeSegment": panel.prompting.remove,
+            "candidate": lambda: panel.prompting.candidate(1),
+            "previous": lambda: panel.table.step(-1),
+            "next": lambda: panel.table.step(1),
+        }
+        panel.clicks = ClickSection(ui, panel.onTool, actions, window)
+
+    return SegmentPanel(ui, context, parts)
+
+
+def _dicom_file(uid: str) -> str:
+    """The file of an instance in Slicer's DICOM database; "" where there is none."""
+    database = getattr(slicer, "dicomDatabase", None)
+    return database.fileForInstance(uid) if database is not None else ""

@@ -1,0 +1,307 @@
+"""The Synthesize tab: its parts put together, and in step with the scene."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+import qt
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+from ...mrml.synthesize.c_arm import CArm
+from ...mrml.synthesize.view import ViewSettings
+from ..binding import Held, connect
+from ..observations import Observations
+from .context import DRRContext, explained
+from .dice_section import DRRDiceSection
+from .install_box import DRRInstallBox
+from .jobs import DRRJobs
+from .patient_section import DRRPatientSection
+from .picture import show_picture
+from .set_section import DRRSetSection
+from .view_section import DRRViewSection
+
+PREVIEW_PX, PREVIEW_SLOT, REMEMBER_MS = 256, "preview", 300
+DRAW_S = 0.03
+
+
+class DRRPanel:
+    """``parts(panel)`` makes the sections; everything that they need from outside comes with them, so that a test
+    gives them stand-ins."""
+
+    patient: DRRPatientSection
+    view: DRRViewSection
+    dice: DRRDiceSection
+    set: DRRSetSection
+    jobs: DRRJobs
+    install: DRRInstallBox
+
+    def __init__(self, ui, context: DRRContext, parts: Callable[[DRRPanel], None]) -> None:
+        self.ui, self.context = ui, context
+        self.cArm = CArm(context.logic.scene)
+        self._parameters = None
+        self._entered = False
+        self._restoring, self._moving = Held(), Held()
+        self._sceneObservations, self._handleObservations = Observations(), Observations()
+        self._watched = None
+        self._remember = qt.QTimer()
+        self._remember.setSingleShot(True)
+        self._remember.setInterval(REMEMBER_MS)
+        connect(self._remember, "timeout()", self.remember)
+        self._answers: list = []
+        self._drawing = qt.QTimer()
+        self._drawing.setInterval(0)
+        connect(self._drawing, "timeout()", self._drawAnswers)
+        context.view = ViewSettings()
+        parts(self)
+        context.jobs = self.jobs
+        self.view.show(context.view)
+        context.ready = self.install.check()
+        self._sceneObservations.add(
+            context.logic.scene, [slicer.vtkMRMLScene.NodeRemovedEvent], self._onNodeRemoved
+        )
+        self.refresh()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way, other than the writing of a set."""
+        return self.jobs.busy or bool(self._answers)
+
+    def enter(self) -> None:
+        """The tab is looked at."""
+        self._entered = True
+        self.patient.suggest()
+        self._draw()
+        self.refresh()
+
+    def exit(self) -> None:
+        """The user is elsewhere."""
+        self._entered = False
+        self.cArm.hide()
+
+    def cleanup(self) -> None:
+        """The widget goes away."""
+        self._entered = False
+        self._remember.stop()
+        self._forgetAnswers()
+        self.jobs.close()
+        self.set.close()
+        self.patient.close()
+        self._sceneObservations.clear()
+        self._handleObservations.clear()
+        self.cArm.remove()
+
+    def setParameters(self, parameters) -> None:
+        """Keep the tab's state in this parameter node, and take over what it says; None: the scene closes."""
+        self._parameters = parameters
+        self._remember.stop()
+        if parameters is None:
+            self.jobs.abandon()
+            self._forgetAnswers()
+            self.set.stop()
+            self._handleObservations.clear()
+            self._watched = None
+            with self._restoring:
+                self.context.image = None
+                self.patient.choose(None, None)
+                self.dice.fill(())
+                self.context.status.clear()
+            self.refresh()
+            return
+        with self._restoring:
+            kept = _loaded(parameters.drrView)
+            self.context.view = ViewSettings.from_json(kept) if kept else ViewSettings()
+            self.view.show(self.context.view)
+            self.set.form.show(_loaded(parameters.drrSet))
+            self.context.image = parameters.drrImage
+            self.patient.choose(parameters.drrCT, parameters.drrLabels, _loaded(parameters.drrLeftOut) or ())
+        self._draw()
+        self.refresh()
+
+    def remember(self) -> None:
+        """Write the state into the scene."""
+        self._remember.stop()
+        parameters, context = self._parameters, self.context
+        if parameters is None or self._restoring:
+            return
+        with slicer.util.NodeModify(parameters.parameterNode):
+            parameters.drrCT = context.ct
+            parameters.drrLabels = context.labels
+            parameters.drrImage = context.image
+            parameters.drrView = json.dumps(context.view.to_json())
+            parameters.drrSet = json.dumps(self.set.form.content())
+            parameters.drrLeftOut = json.dumps(self.patient.leftOut)
+
+    def rememberSoon(self) -> None:
+        if not self._restoring:
+            self._remember.start()
+
+    def onPatient(self, new: bool) -> None:
+        """Another CT (``new``), or the same holds something else."""
+        if new and self.context.ct is not None and not self._restoring:
+            self.centre()
+        else:
+            self.preview()
+        self._draw()
+        self.onLabels()
+
+    def onLabels(self) -> None:
+        """Other structures, or others of them are ticked."""
+        self.refresh()
+        self.rememberSoon()
+
+    def onView(self, view: ViewSettings, settled: bool = True) -> None:
+        """The C-arm stands elsewhere; not ``settled`` while something is dragged."""
+        self.context.view = view
+        self._draw()
+        self.preview()
+        if settled:
+            self.rememberSoon()
+
+    def centre(self) -> None:
+        """Put the isocentre into the middle of the structures, or of the CT."""
+        context = self.context
+        view = context.attempt(context.logic.centred, context.view, context.ct, context.labels)
+        if view is not None:
+            self.view.show(view)
+            self.onView(view)
+
+    def preview(self) -> None:
+        """Show the view, small, as soon as can be."""
+        context = self.context
+        if context.ct is None or not context.ready:
+            self.jobs.drop(PREVIEW_SLOT)
+            self._showPreview(None, "")
+            return
+        try:
+            self.jobs.submit(context.logic.previewRequest(context.ct, context.view))
+        except Exception as error:
+            self.jobs.drop(PREVIEW_SLOT)
+            context.warnOfView(explained(error))
+
+    def render(self) -> None:
+        context = self.context
+        context.status.clear()
+        request = context.attempt(
+            context.logic.renderRequest, context.ct, context.labels, context.view, context.segments
+        )
+        if request is not None:
+            self.jobs.submit(request)
+
+    def check(self) -> None:
+        """Have the model find every structure of the image."""
+        context = self.context
+        context.status.clear()
+        request = context.attempt(context.logic.checkRequest, context.image)
+        if request is not None:
+            self.jobs.submit(request)
+
+    def onPreview(self, preview, _node) -> None:
+        if self.context.ct is not None:
+            self._showPreview(preview.grey, preview.note)
+
+    def onRendered(self, rendered, volume) -> None:
+        """An image is in the scene."""
+        if volume is None:
+            return
+        self.context.image = volume
+        show_picture(self.ui.previewLabel, (255 * rendered.pixels).astype("uint8"), PREVIEW_PX)
+        self.dice.fill(())
+        told = _("{name}: {count} masks, {seconds:.1f} s.").format(
+            name=volume.GetName(), count=len(rendered.masks), seconds=rendered.seconds
+        )
+        self.context.status.say(" ".join((told, *rendered.notes)))
+        self.refresh()
+        self.remember()
+
+    def onChecked(self, result, _node) -> None:
+        """The model has answered; its masks come into the scene a few at a time, so that nobody waits for them."""
+        self.dice.fill(result.rows)
+        self._answers = list(result.answers)
+        self._drawing.start()
+
+    def _drawAnswers(self) -> None:
+        end = time.monotonic() + DRAW_S
+        with slicer.util.RenderBlocker():
+            while self._answers and time.monotonic() < end:
+                self.context.attempt(self.context.logic.applyAnswer, self._answers.pop(0))
+        if not self._answers:
+            self._drawing.stop()
+
+    def _forgetAnswers(self) -> None:
+        self._answers = []
+        self._drawing.stop()
+
+    def onSamples(self, samples, _node) -> None:
+        self.set.showSamples(samples)
+
+    def onInstalled(self) -> None:
+        """What was missing is there now."""
+        self.context.ready = True
+        self.preview()
+        self.refresh()
+
+    def onShown(self, _visible: bool) -> None:
+        self._draw()
+
+    def refresh(self) -> None:
+        """Enable what can be done now."""
+        there = self.context.ct is not None and self.context.ready
+        self.ui.renderButton.setEnabled(there)
+        self.ui.centreButton.setEnabled(there)
+        self.dice.refresh()
+        self.set.refresh()
+
+    def _showPreview(self, grey, note: str) -> None:
+        show_picture(self.ui.previewLabel, grey, PREVIEW_PX)
+        self.ui.previewLabel.setToolTip(note)
+        if note:
+            self.context.warnOfView(note)
+        else:
+            self.context.viewIsFine()
+
+    def _draw(self) -> None:
+        """Let the C-arm in the 3-D views follow."""
+        wanted = self._entered and self.context.ct is not None and self.ui.cArmCheckBox.checked
+        with self._moving:
+            if not wanted:
+                self.cArm.hide()
+                return
+            self.context.attempt(self.cArm.show, self.context.view)
+        handles = self.cArm.handles
+        if handles is not None and handles is not self._watched:
+            self._handleObservations.clear()
+            self._watched = handles
+            events = slicer.vtkMRMLMarkupsNode
+            self._handleObservations.add(handles, [events.PointModifiedEvent], self._onHandle)
+            self._handleObservations.add(handles, [events.PointEndInteractionEvent], self._onHandleLeft)
+
+    def _onHandle(self, *_) -> None:
+        if self._moving:
+            return
+        view = self.context.attempt(self.cArm.dragged, self.context.view)
+        if view is not None and view != self.context.view:
+            self.view.show(view)
+            self.onView(view, settled=False)
+
+    def _onHandleLeft(self, *_) -> None:
+        self._draw()
+        self.rememberSoon()
+
+    def _onNodeRemoved(self, *_) -> None:
+        context = self.context
+        if context.image is not None and context.image.GetScene() is None:
+            context.image = None
+            self.dice.fill(())
+            self.refresh()
+
+
+def _loaded(text: str):
+    """What a JSON parameter holds; {} where it holds nothing that can be read."""
+    try:
+        return json.loads(text) if text else {}
+    except ValueError:
+        return {}

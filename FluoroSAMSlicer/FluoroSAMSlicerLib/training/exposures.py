@@ -1,0 +1,114 @@
+"""Training images made on the fly: bodies varied, exposed and developed anew for every step, with all their masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..dataset.masks import MaskRule
+from ..dataset.quick import load_packed, march, stage
+from .augment import behind_patient, burn_in, develop, expose, shutter
+from .implants import Drawing, draw_implants
+from .name_batch import Asking, NameBatch, framed
+from .prompts import Prompts
+
+IMPLANTS = 0.12
+"""Share of pictures into which lines, tubes and metal are drawn."""
+
+SMALLEST = 0.0006
+"""Share of the picture that a mask must have to be one."""
+
+FRAMED = 0.6
+"""Share of pictures that are not square."""
+
+
+class ExposureStream(Dataset):
+    """Item ``n`` is the batch of step ``n``: ``bodies`` staged bodies with ``views`` exposures each.
+
+    It depends on the seed and ``n`` alone. ``folder`` holds bodies that :func:`~..dataset.quick.pack` wrote; ``size``
+    is the input's side in pixels, a multiple of 32.
+    """
+
+    def __init__(self, folder: Path | str, size: int, bodies: int = 4, views: int = 6, seed: int = 1):
+        self.folder, self.size, self.bodies, self.views, self.seed = Path(folder), size, bodies, views, seed
+        self.packed = load_packed(folder)
+        catalogue = _Catalogue(self.packed)
+        self.asking = Asking(Prompts(catalogue), catalogue)
+        self.names = self.asking.names
+        self.rule = MaskRule()
+
+    def __len__(self) -> int:
+        return 10**9
+
+    def __getitem__(self, step: int) -> NameBatch:
+        torch.set_num_threads(1)
+        parts = []
+        for number in range(self.bodies):
+            own = step * self.bodies + number
+            staged = stage(self.packed, self.seed, own, self.views)
+            exposures = march(staged, self.size)
+            rng = np.random.default_rng([self.seed, own, 3])
+            parts += [self._image(staged, exposures, view, rng) for view in range(self.views)]
+        return NameBatch(*(torch.stack(part) for part in zip(*parts, strict=True)))
+
+    def _image(self, staged, exposures, view: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        found = self.rule.masks(staged.structures, exposures.values, exposures.path[view])
+        masks = {one.structure: one.mask for one in found}
+        soft, bone, metal = smoothed(exposures.density[view], staged, view, self.size)
+        drawing = draw_implants(soft.shape, rng) if rng.random() < IMPLANTS else Drawing(metal * 0, {})
+        masks |= drawing.masks
+        rows, columns = self._frame(rng)
+        planes = (plane[rows, columns] for plane in (soft, bone, metal + drawing.metal))
+        soft, bone, metal = (np.ascontiguousarray(plane) for plane in planes)
+        pixels = expose(soft, bone, metal, rng)
+        pixels = develop(pixels, behind_patient(soft + bone), rng)
+        pixels, visible = shutter(pixels, rng)
+        pixels = burn_in(pixels, rng)
+        masks = {name: mask[rows, columns] & visible for name, mask in masks.items()}
+        masks = {name: mask for name, mask in masks.items() if mask.sum() >= SMALLEST * mask.size}
+        names, drawn = self.asking.choose(staged.body, masks, pixels.shape, rng)
+        return framed(pixels, drawn, self.size) + (names,)
+
+    def _frame(self, rng: np.random.Generator) -> tuple[slice, slice]:
+        """The rows and columns of the square exposure that the picture shows."""
+        height = width = self.size
+        if rng.random() < FRAMED:
+            short = int(self.size * rng.uniform(0.55, 1.0))
+            height, width = (short, self.size) if rng.random() < 0.6 else (self.size, short)
+        top, left = (self.size - height) // 2, (self.size - width) // 2
+        return slice(top, top + height), slice(left, left + width)
+
+
+VOXEL = 0.4
+"""Standard deviation of the blur that hides the voxels of a coarse body, in voxels."""
+
+
+def smoothed(density: np.ndarray, staged, view: int, size: int) -> np.ndarray:
+    """Densities (3, S, S) without the steps of the voxels that they were made of."""
+    geometry = staged.views[view].geometry.resized(size)
+    far = np.linalg.norm(np.subtract(geometry.detector_centre, geometry.source))
+    middle = staged.origin + staged.spacing * np.array(staged.labels.shape[::-1]) / 2
+    near = np.clip(np.linalg.norm(middle - geometry.source) / far, 0.3, 1.0)
+    sigma = VOXEL * float(staged.spacing[0] / (near * geometry.pixel_mm[0]))
+    return np.stack([gaussian_filter(plane, sigma, truncate=2.5) for plane in density])
+
+
+class _Catalogue:
+    """The packed bodies as :class:`Prompts` reads images: one entry each, with everything that it has."""
+
+    def __init__(self, packed):
+        self._entries = [
+            {"body": name, "masks": [(structure,) for structure in packed[n].body.structures]}
+            for n, name in enumerate(packed.names)
+        ]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def entry(self, number: int) -> dict:
+        return self._entries[number]

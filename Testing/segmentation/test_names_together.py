@@ -1,0 +1,85 @@
+"""Several names of one request: found in one pass where the model can, with the answers of asking one by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from FluoroSAMSlicerLib.anatomy import UnknownName
+from FluoroSAMSlicerLib.model import FluoroSAM, FluoroSAMConfig, Provenance
+from FluoroSAMSlicerLib.segmentation import Predictor, PromptError, PromptSession
+
+NAMES = ["left lung", "lungs", "left femur"]
+
+
+class Codes:
+    """Reads every phrase as its own code, without a text tower."""
+
+    def encode(self, phrases):
+        return [hash(phrase) % 1000 for phrase in phrases]
+
+
+@pytest.fixture(scope="module")
+def pyramid() -> Predictor:
+    torch.manual_seed(3)
+    config = replace(FluoroSAMConfig.compact(), close_ups=False)
+    network = FluoroSAM(config).eval()
+    predictor = Predictor(network, Codes(), Provenance("random", "", ""), device="cpu", threads=1)
+    table = torch.randn(1000, config.width)
+    predictor._code = lambda phrase: table[Codes().encode([phrase])]
+    return predictor
+
+
+@pytest.mark.parametrize("which", ["pyramid", "predictor"])
+def test_together_is_as_one_by_one(which, image, request):
+    predictor = request.getfixturevalue(which)
+    embedding = predictor.encode(image)
+    together = predictor.predict_names(embedding, NAMES)
+    for name, found in zip(NAMES, together, strict=True):
+        alone = predictor.predict(embedding, text=name)
+        torch.testing.assert_close(found.low_res, alone.low_res, atol=2e-4, rtol=1e-4)
+        assert found.prompt == alone.prompt and found.structure == alone.structure
+        assert found.score == pytest.approx(alone.score, abs=1e-4)
+
+
+def test_all_names_take_one_pass(pyramid, image, monkeypatch):
+    embedding, passes, decode = pyramid.encode(image), [], pyramid.network.decode_names
+    monkeypatch.setattr(
+        pyramid.network, "decode_names", lambda f, codes: passes.append(codes.shape[1]) or decode(f, codes)
+    )
+    session = PromptSession(pyramid, image)
+    assert list(session.segment_all(NAMES)) == NAMES
+    assert passes == [3]
+    assert session.segment_all(["lungs", "right lung"]).keys() == {"lungs", "right lung"}
+    assert passes == [3, 1]
+    session.undo()
+    assert list(session.prompts) == NAMES
+    session.undo()
+    assert not session.prompts
+    assert embedding.cells == pyramid.network.config.embedding_size
+
+
+def test_a_click_begins_with_the_mask_by_name(pyramid, image, monkeypatch):
+    embedding, shown, encode = pyramid.encode(image), [], pyramid.network.encode_prompts
+    monkeypatch.setattr(
+        pyramid.network, "encode_prompts", lambda **given: shown.append(given) or encode(**given)
+    )
+    by_name = pyramid.predict(embedding, text="left lung")
+    assert not shown and len(by_name.candidates) == 1
+    at_once = pyramid.predict(embedding, text="left lung", points=[(40, 50)], labels=[1])
+    later = pyramid.predict(embedding, text="left lung", points=[(40, 50)], labels=[1], previous=by_name)
+    assert torch.equal(at_once.low_res, later.low_res) and len(later.candidates) == 3
+    torch.testing.assert_close(
+        shown[0]["masks"][0, 0], torch.nn.functional.avg_pool2d(by_name.low_res[None, None], 2)[0, 0]
+    )
+
+
+def test_one_unknown_name_changes_nothing(pyramid, image):
+    session = PromptSession(pyramid, image)
+    with pytest.raises(UnknownName):
+        session.segment_all(["left lung", "frobnicator"])
+    assert not session.prompts and not session.can_undo
+    with pytest.raises(PromptError):
+        pyramid.predict_names(pyramid.encode(image), ["left lung", ""])
+    assert pyramid.predict_names(pyramid.encode(image), []) == []
