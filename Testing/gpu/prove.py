@@ -89,7 +89,7 @@ def run(part: str, wanted) -> dict:
     if figures.exists():
         content = json.loads(figures.read_text())
     if ended.startswith("failed"):
-        content["notes"] += ["```", *log.read_text(errors="replace").strip().splitlines()[-3:], "```"]
+        content["notes"] += ["```", *log.read_text(errors="replace").strip().splitlines()[-8:], "```"]
     return {"ended": ended, "seconds": time.monotonic() - begin, **content}
 
 
