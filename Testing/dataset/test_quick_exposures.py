@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from FluoroSAMSlicerLib.dataset.masks import MaskRule
-from FluoroSAMSlicerLib.dataset.quick import REGIONS, load_packed, march, stage
+from FluoroSAMSlicerLib.dataset.quick import REGIONS, load_packed, march, stage, staging
 from FluoroSAMSlicerLib.dataset.quick.marching import slots_of
 from FluoroSAMSlicerLib.drr import CTVolume, LabelVolume, project
 
@@ -84,7 +84,8 @@ def test_views_chosen_by_number_are_the_same_as_among_all(bodies):
 
 
 @pytest.mark.parametrize("number", range(len(REGIONS)), ids=[region.name for region in REGIONS])
-def test_every_region_shows_its_structure(bodies, number):
+def test_every_region_shows_its_structure(bodies, number, monkeypatch):
+    monkeypatch.setattr(staging, "LARGEST", 300_000)
     which = next(n for n, places in enumerate(bodies.places) if any(p.number == number for p in places))
     staged = staged_of(bodies, which, seed=number, views=4, region=number)
     quick = march(staged, 48)
@@ -95,4 +96,4 @@ def test_every_region_shows_its_structure(bodies, number):
     for view in range(4):
         assert staged.views[view].region == REGIONS[number].name
         shown = quick.path[view, planes].max(0) > 0
-        assert np.count_nonzero(shown) > 0.003 * shown.size, staged.views[view].kind
+        assert np.count_nonzero(shown) > 0.002 * shown.size, staged.views[view].kind

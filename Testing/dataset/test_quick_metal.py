@@ -22,6 +22,7 @@ def only(bodies, region: str):
 def staged_with(bodies, region: str, monkeypatch, count: int = 16):
     """Stagings with metal, by what metal they have."""
     monkeypatch.setattr(metal, "SHARE", 1.0)
+    monkeypatch.setattr(staging, "LARGEST", 300_000)
     found, own = {}, only(bodies, region)
     for number in range(count):
         staged = staging.stage(own, 6, number, 2)
@@ -97,7 +98,8 @@ def test_a_hip_prosthesis_takes_the_place_of_the_head():
     assert not (labels[far < 20] == 1).any(), "the bone's own head is gone"
 
 
-def test_one_in_eight_stagings_has_metal(bodies):
+def test_one_in_eight_stagings_has_metal(bodies, monkeypatch):
+    monkeypatch.setattr(staging, "LARGEST", 30_000)
     share = np.mean([bool(_metal(staging.stage(bodies, 8, number, 1))) for number in range(30)])
     assert 0 < share < 0.3
 

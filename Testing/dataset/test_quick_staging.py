@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from FluoroSAMSlicerLib.dataset import DatasetError
-from FluoroSAMSlicerLib.dataset.quick import load_packed, pack, stage
+from FluoroSAMSlicerLib.dataset.quick import load_packed, pack, stage, staging
 
 PACKAGE = Path(__file__).resolve().parents[2] / "FluoroSAMSlicer"
 
@@ -47,7 +47,8 @@ def test_a_staging_depends_on_seed_and_number_only(bodies):
     assert one.tissue.shape != other.tissue.shape or not np.array_equal(one.tissue, other.tissue)
 
 
-def test_left_stays_left_in_mirrored_bodies_and_single_limbs_change_their_name(bodies):
+def test_left_stays_left_in_mirrored_bodies_and_single_limbs_change_their_name(bodies, monkeypatch):
+    monkeypatch.setattr(staging, "LARGEST", 100_000)
     sides, arms = set(), set()
     torso, limb = only(bodies, "doll_torso"), only(bodies, "osim_forearm_doll")
     for number in range(12):

@@ -180,8 +180,8 @@ def _asked(prompt: StructurePrompts) -> str:
 def _find(session, asked: StructurePrompts, by_name: float, shared: bool = False) -> Finding:
     """The answer for one structure; what is part of another is asked for as that.
 
-    ``by_name``: seconds that finding it by name took, its share of finding all. ``shared``: another structure is asked
-    for by the same name, so that this one's clicks stay out of the session.
+    ``by_name``: seconds that finding it by name took, its share of finding all. ``shared``: another structure is
+    asked for by the same name, so that this one's clicks stay out of the session.
     """
     clock = _Clock()
     structure = asked.structure
