@@ -150,8 +150,9 @@ class Predictor:
         ``points`` (x, y) and ``box`` (x1, y1, x2, y2) are in the image's own pixels, pixel centres at
         integers; ``labels`` are 1 inside the structure, 0 outside. ``text`` is resolved to the canonical name
         of a structure, which is what the model reads; a group that has a name ("lungs") is asked for by that
-        name, a landmark by the structure that it is part of, which ``Prediction.notes`` say. With ``allow_unknown`` a text outside the vocabulary reaches the model as typed. ``previous`` is
-        the prediction to correct: its low-resolution logits become the mask prompt.
+        name, a landmark by the structure that it is part of, which ``Prediction.notes`` say. With
+        ``allow_unknown`` a text outside the vocabulary reaches the model as typed. ``previous`` is the prediction
+        to correct: its low-resolution logits become the mask prompt.
 
         Of the three candidates the best-scoring one that satisfies every click is the answer: positive
         clicks inside the mask, negative ones outside. If none does, it is the candidate that satisfies most
