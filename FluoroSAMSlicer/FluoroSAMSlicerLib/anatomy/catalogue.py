@@ -6,8 +6,9 @@ from bisect import bisect_left
 from dataclasses import replace
 from functools import cached_property, lru_cache
 
+from .concept import SIDES, Concept
 from .errors import InvalidName
-from .index import SIDES, Concept, Vocabulary, vocabulary
+from .index import Vocabulary, vocabulary
 from .structure import Completion, Match
 from .wording import plain
 

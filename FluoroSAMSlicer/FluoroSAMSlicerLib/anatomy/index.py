@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
+from .concept import SIDES, Concept, Name
 from .errors import AnatomyError
-from .structure import GENERAL_CONTEXT, MASTER_CONTEXT, Code, Structure
+from .phrases import phrases
+from .structure import Structure
 from .wording import Grammar, Key, Reading, plain, unglued
 
 _ROOM = Path(__file__).resolve().parent
@@ -24,51 +25,10 @@ VOCABULARY_FILE = next(
     _ROOM.parents[1] / "Resources/Anatomy/vocabulary.json",
 )
 """Beside the package in the extension, inside it when installed from a wheel."""
-SIDES = ("left", "right")
 HARMLESS = frozenset(
     ("of", "the", "a", "an", "and", "s", "side", "sided", "number", "no", "nr", "whole", "entire")
 )
 """Words that a label may hold without meaning something else; "in" and "segment" are none of them."""
-
-
-@dataclass(frozen=True)
-class Concept:
-    """A structure, or the left and the right one and their pair (under None)."""
-
-    base: str
-    sides: str
-    synonyms: tuple[str, ...]
-    structures: dict[str | None, Structure]
-    side_synonyms: dict[str | None, tuple[str, ...]]
-
-    @property
-    def rank(self) -> int:
-        return self.structures[None].rank
-
-    def on(self, side: str | None) -> Structure | None:
-        """The structure for a side as typed ("both" and None are the pair); None where there is none."""
-        if self.sides == "paired":
-            return self.structures[side if side in SIDES else None]
-        if side is None or side == self.sides:
-            return self.structures[None]
-        return None
-
-
-@dataclass(frozen=True)
-class Name:
-    """One indexed phrase: ``side`` fixes the structure, ``spoken`` says that the side must be typed."""
-
-    phrase: str
-    concept: Concept
-    side: str | None = None
-    spoken: bool = False
-
-    def structure(self, side: str | None) -> Structure | None:
-        if self.side is None:
-            return self.concept.on(side)
-        if side == self.side or (side is None and not self.spoken):
-            return self.concept.on(self.side)
-        return None
 
 
 class Vocabulary:
@@ -77,7 +37,7 @@ class Vocabulary:
     def __init__(self, content: dict):
         self.sources: tuple[dict, ...] = tuple(content["sources"])
         self.grammar = Grammar(content["words"])
-        self.concepts = tuple(_concept(entry) for entry in content["concepts"])
+        self.concepts = tuple(Concept.of(entry) for entry in content["concepts"])
         self.structures: dict[str, Structure] = {
             one.name: one for concept in self.concepts for one in concept.structures.values()
         }
@@ -125,13 +85,16 @@ class Vocabulary:
 
     def phrases(self) -> dict[str, list[str]]:
         """What people type for each structure: canonical name to phrases, the canonical one first."""
-        from .phrases import phrases
-
         return {
-            structure.name: phrases(concept, side, self)
+            structure.name: phrases(concept, side, self._means)
             for concept in self.concepts
             for side, structure in concept.structures.items()
         }
+
+    def _means(self, text: str) -> set[str]:
+        """The canonical names that a phrase has, read as `resolve` reads it but with nothing mended."""
+        reading = self.grammar.reading(text)
+        return set(self.lookup(reading.side, reading.key))
 
     def mirrored(self, name: str) -> str | None:
         """The canonical name of what ``name`` becomes in a mirror image; None where no such name exists.
@@ -249,37 +212,6 @@ class Vocabulary:
                 words = self.grammar.reading(name.phrase).words
                 found.setdefault("".join(words), set()).add(key)
         return found
-
-
-def _concept(entry: dict) -> Concept:
-    structures: dict[str | None, Structure] = {}
-    side_synonyms: dict[str | None, tuple[str, ...]] = {}
-    ordered = sorted(entry["structures"].items(), key=lambda item: item[0] != "none")
-    base_synonyms = entry["synonyms"]
-    for key, item in ordered:
-        side = None if key == "none" else key
-        own = tuple(item.get("synonyms", ()))
-        side_synonyms[side] = own
-        laterality = side or (entry["sides"] if entry["sides"] in SIDES else None)
-        codes = {
-            field: Code(*item[field]) if item.get(field) else None
-            for field in ("code", "modifier", "category_code", "region", "region_modifier")
-        }
-        prefix = f"{side} " if side else ""
-        structures[side] = Structure(
-            name=item["name"],
-            laterality=laterality,
-            members=tuple(item.get("members", ())),
-            synonyms=(*(prefix + synonym for synonym in base_synonyms), *own),
-            category=entry["category"],
-            color=tuple(item["color"]),
-            context=MASTER_CONTEXT if item.get("context") == "master" else GENERAL_CONTEXT,
-            parts=tuple(item.get("parts", ())),
-            rank=entry["rank"],
-            part_of=item.get("part_of", ""),
-            **codes,
-        )
-    return Concept(entry["base"], entry["sides"], tuple(base_synonyms), structures, side_synonyms)
 
 
 @lru_cache(maxsize=1)

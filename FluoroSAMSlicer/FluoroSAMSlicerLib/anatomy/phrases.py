@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .index import Concept, Vocabulary
+from collections.abc import Callable
+
+from .concept import Concept
 
 SIDE_SHORT = {"left": ("lt", "L"), "right": ("rt", "R")}
 ORDINAL_DIGITS = {
@@ -11,15 +13,18 @@ ORDINAL_DIGITS = {
 }  # fmt: skip
 
 
-def phrases(concept: Concept, side: str | None, known: Vocabulary) -> list[str]:
-    """Phrases that `resolve` reads as this structure: canonical name, synonyms, word orders, short forms."""
+def phrases(concept: Concept, side: str | None, means: Callable[[str], set[str]]) -> list[str]:
+    """Phrases that are read as this structure: canonical name, synonyms, word orders, short forms.
+
+    ``means(text)`` says which canonical names a phrase has; those that have another one too are left out.
+    """
     structure = concept.structures[side]
     texts = [structure.name]
     for text in dict.fromkeys((concept.base, *concept.synonyms)):
         texts += _sided(text, side) if side else _unsided(text, concept)
     texts += concept.side_synonyms.get(side, ())
     texts += [digits for text in texts if (digits := _digits(text)) != text]
-    texts = [text for text in dict.fromkeys(texts) if _means(text, structure.name, known)]
+    texts = [text for text in dict.fromkeys(texts) if means(text) == {structure.name}]
     return texts
 
 
@@ -63,9 +68,3 @@ def plural(text: str) -> str:
     else:
         head += "s"
     return head + preposition + rest
-
-
-def _means(text: str, name: str, known: Vocabulary) -> bool:
-    reading = known.grammar.reading(text)
-    side = "both" if reading.side == "both" else reading.side
-    return set(known.lookup(side, reading.key)) == {name}

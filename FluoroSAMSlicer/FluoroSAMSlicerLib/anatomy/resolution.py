@@ -14,8 +14,9 @@ from dataclasses import replace
 from itertools import product
 
 from .composition import Found, has_and, union, within
+from .concept import SIDES
 from .errors import AmbiguousName, UnknownName
-from .index import SIDES, Vocabulary, vocabulary
+from .index import Vocabulary, vocabulary
 from .spelling import near_words, tolerance
 from .structure import Match, Structure
 from .wording import Reading

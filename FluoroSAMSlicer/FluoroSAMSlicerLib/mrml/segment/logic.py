@@ -12,18 +12,21 @@ worker thread, and its result applied on the main thread, where it is dropped if
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from ...segmentation import Prompt
 from ..errors import SceneError
-from ..nodes.image_state import frame_of
+from ..nodes.image_state import load_image, slice_volume
 from ..nodes.naming import NameChoice
+from .answers import Answers
+from .images import Images
 from .job import Cancel, Cancelled, Engine, Progress, Request, Result
-from .prompts import Outcome
-from .record import Record
+from .prompt_editing import PromptEditing
 from .requests import SegmentRequests
-from .scene import NeedsConfirmation, SegmentState
+from .scene import ImageSegments, NeedsConfirmation, SegmentState
+from .steps import Steps
 
 __all__ = [
     "Cancelled",
@@ -36,25 +39,108 @@ __all__ = [
 ]
 
 
-class SegmentLogic(SegmentRequests):
+def _part(name: str, method: Callable) -> Callable:
+    """``method`` of the logic's part ``name``, as a method of the logic."""
+
+    @functools.wraps(method)
+    def call(self, *args, **kwargs):
+        return method(getattr(self, name), *args, **kwargs)
+
+    return call
+
+
+class SegmentLogic:
     """Segments the radiographs of a scene. All that matters is kept in the scene; this object holds caches
     and the steps that can be undone.
+
+    Its parts do the work, each knowing only those before it: `ImageSegments` finds and writes segments, `Steps`
+    undoes, `PromptEditing` changes prompts, `Answers` brings results into the scene, `SegmentRequests` asks.
+    What is public of them is listed here; the logic itself adds what asks, computes and applies in one call.
 
     ``load_predictor(model, device=...)`` makes the predictor, by default `Predictor.load`; it is called on
     the thread that first computes.
     """
 
     def __init__(self, scene, load_predictor: Callable | None = None) -> None:
-        super().__init__(scene)
+        self.scene = scene
         self._engine = Engine(load_predictor)
+        self._images = Images()
+        self._segments = ImageSegments(scene)
+        self._steps = Steps(self._segments)
+        self._editing = PromptEditing(self._segments, self._steps)
+        self._answers = Answers(self._segments, self._steps)
+        self._requests = SegmentRequests(
+            self._segments, self._steps, self._editing, self._images, self._answers
+        )
+
+    frameOf = _part("_segments", ImageSegments.frameOf)
+    checkVolume = _part("_segments", ImageSegments.checkVolume)
+    segmentationFor = _part("_segments", ImageSegments.segmentationFor)
+    useSegmentation = _part("_segments", ImageSegments.useSegmentation)
+    showFrame = _part("_segments", ImageSegments.showFrame)
+    setActiveSegment = _part("_segments", ImageSegments.setActiveSegment)
+    segments = _part("_segments", ImageSegments.segments)
+    segmentState = _part("_segments", ImageSegments.segmentState)
+    isEdited = _part("_segments", ImageSegments.isEdited)
+    segmentOfPoints = _part("_segments", ImageSegments.segmentOfPoints)
+
+    commit = _part("_steps", Steps.commit)
+    canUndo = _part("_steps", Steps.canUndo)
+    canRedo = _part("_steps", Steps.canRedo)
+
+    pixelFromRas = _part("_editing", PromptEditing.pixelFromRas)
+    rasFromPixel = _part("_editing", PromptEditing.rasFromPixel)
+    isInside = _part("_editing", PromptEditing.isInside)
+    newSegment = _part("_editing", PromptEditing.newSegment)
+    removeSegment = _part("_editing", PromptEditing.removeSegment)
+    addPoint = _part("_editing", PromptEditing.addPoint)
+    movePoint = _part("_editing", PromptEditing.movePoint)
+    removePoint = _part("_editing", PromptEditing.removePoint)
+    flipPoint = _part("_editing", PromptEditing.flipPoint)
+    clearPoints = _part("_editing", PromptEditing.clearPoints)
+    pointsNode = _part("_editing", PromptEditing.pointsNode)
+    setBox = _part("_editing", PromptEditing.setBox)
+    boxFromCorners = _part("_editing", PromptEditing.boxFromCorners)
+    boxFromRoi = _part("_editing", PromptEditing.boxFromRoi)
+    setStart = _part("_editing", PromptEditing.setStart)
+
+    setModel = _part("_requests", SegmentRequests.setModel)
+    isEncoded = _part("_requests", SegmentRequests.isEncoded)
+    alternatives = _part("_requests", SegmentRequests.alternatives)
+    encodeRequest = _part("_requests", SegmentRequests.encodeRequest)
+    textRequest = _part("_requests", SegmentRequests.textRequest)
+    clickRequest = _part("_requests", SegmentRequests.clickRequest)
+    boxRequest = _part("_requests", SegmentRequests.boxRequest)
+    maskRequest = _part("_requests", SegmentRequests.maskRequest)
+    candidateRequest = _part("_requests", SegmentRequests.candidateRequest)
+    thresholdRequest = _part("_requests", SegmentRequests.thresholdRequest)
+    undo = _part("_requests", SegmentRequests.undo)
+    redo = _part("_requests", SegmentRequests.redo)
+
+    stale = _part("_answers", Answers.stale)
+    apply = _part("_answers", Answers.apply)
+
+    @property
+    def model(self) -> str:
+        """The model that the next request goes to: a name or a folder."""
+        return self._requests.model
+
+    @property
+    def device(self) -> str:
+        return self._requests.device
+
+    def loadImage(self, path: str | Path, frame: int = 0):
+        """Add a radiograph file (DICOM, PNG, JPEG, TIFF, NRRD, ...) to the scene; its volume node."""
+        return load_image(self.scene, path, frame)
+
+    def sliceVolume(self, volumeNode, index: int):
+        """One slice of a stack as an image of its own; its volume node."""
+        return slice_volume(volumeNode, index)
 
     def close(self) -> None:
         """Let go of the model and all caches; results under way will be dropped."""
-        self._targets.clear()
-        self._images.clear()
-        self._histories.clear()
-        self._written.clear()
-        self._engine.release()
+        for part in (self._answers, self._images, self._steps, self._segments, self._engine):
+            part.release()
 
     def compute(
         self, request: Request, cancelled: Cancel | None = None, progress: Progress | None = None
@@ -65,74 +151,6 @@ class SegmentLogic(SegmentRequests):
         Raises Cancelled and what is in `USER_ERRORS`.
         """
         return self._engine.compute(request, cancelled, progress)
-
-    def stale(self, request: Request) -> str:
-        """Why a result for this request cannot be used any more; "" if it can."""
-        target = self._targets.get(request.id)
-        if target is None:
-            return "It was answered already, or called off."
-        volume = target.volume.Get()
-        if not self._in_scene(volume):
-            return "Its image is no longer in the scene."
-        if target.frame == frame_of(volume) and not target.image.unchanged(volume):
-            return "Its image has changed since."
-        if request.kind == "encode":
-            return ""
-        if not self._in_scene(target.record.Get()):
-            return "Its prompts are no longer in the scene."
-        record = Record(target.record.Get())
-        if (
-            not self._in_scene(target.segmentation.Get())
-            or record.segmentation is not target.segmentation.Get()
-        ):
-            return "Its segmentation is no longer in the scene."
-        segments = record.segmentation.GetSegmentation()
-        if target.segment_id and segments.GetSegment(target.segment_id) is None:
-            return "Its segment was removed."
-        if self._floors.get(request.slot, 0) >= request.id:
-            return "The prompts have changed since."
-        return ""
-
-    def apply(self, request: Request, result: Result, overwriteEdits: bool = False) -> str | None:
-        """Put a result into the scene: the segment's id, or None where there is nothing (more) to be put.
-
-        Raises NeedsConfirmation, and changes nothing, where the segment was edited by hand; apply it again
-        with ``overwriteEdits`` if the user wants that.
-        """
-        target = self._targets.get(request.id)
-        if target is not None and not target.image.key:
-            target.image.key = result.image_key
-        if self.stale(request):
-            self._targets.pop(request.id, None)
-            return None
-        image = target.image
-        image.embedding, image.model, image.taken = result.embedding, request.model, None
-        if request.kind == "encode":
-            del self._targets[request.id]
-            return None
-        record = Record(target.record.Get())
-        segment_id = self._segment_id(record, request.key)
-        if segment_id and not overwriteEdits:
-            self._ask_before_overwriting(record, segment_id)
-        del self._targets[request.id]
-        segment_id = self._write(record, request.key, result.mask, _tags(request, result))
-        if record.prompt(request.key) is None:
-            with self._change(record, request.batch):
-                record.set_prompt(request.key, request.asked)
-        record.set_outcome(
-            request.key,
-            Outcome(
-                result.score,
-                result.scores,
-                result.chosen,
-                result.missed,
-                result.low_confidence,
-                request.known,
-                result.model,
-            ),
-        )
-        self._floors[request.slot] = request.id
-        return segment_id
 
     def run(self, request: Request, overwriteEdits: bool = False) -> str | None:
         """Compute a request and apply it, all at once."""
@@ -216,7 +234,7 @@ class SegmentLogic(SegmentRequests):
         return self._step_now(volumeNode, "redo")
 
     def _step_now(self, volume, direction: str) -> bool:
-        requests = self._asked_after_step(volume, direction)
+        requests = self._requests.after_step(volume, direction)
         for request in requests or ():
             try:
                 self.run(request)
@@ -228,52 +246,19 @@ class SegmentLogic(SegmentRequests):
         self, volume, segment_id: str, change: Callable[[], Request | None], overwrite_edits: bool
     ) -> str:
         """Change prompts and update the mask; a change whose mask cannot be had is taken back."""
-        record, _ = self._place(volume, segment_id)
+        record, _ = self._segments.place(volume, segment_id)
         if not overwrite_edits:
-            self._ask_before_overwriting(record, segment_id)
+            self._segments.ask_before_overwriting(record, segment_id)
         self.commit(volume)
-        past = len(self._history(record).past)
+        past = len(self._steps.history(record).past)
         try:
             request = change()
             if request is not None:
                 self.run(request, overwrite_edits)
         except Exception:
-            self.commit(volume)
-            if len(self._history(record).past) > past:
-                self._step(volume, "undo")
-                self._history(record).future.clear()
+            self._steps.take_back(volume, past)
             raise
         return segment_id
-
-    def _in_scene(self, node) -> bool:
-        return node is not None and node.GetScene() is self.scene
-
-
-def _tags(request: Request, result: Result) -> dict[str, object]:
-    """What a segment says of its origin, wherever it is saved."""
-    return {
-        "model": result.model,
-        "prompt": described(request.asked.prompt, request.asked.start is not None),
-        "score": result.score,
-        "candidate": f"{result.chosen + 1} of {len(result.scores)}",
-        "threshold": request.asked.threshold,
-        "lowConfidence": "yes" if result.low_confidence else "no",
-        "known": "yes" if request.known else "no",
-    }
-
-
-def described(prompt: Prompt, start: bool = False) -> str:
-    """Prompts in one line, such as ``left femur, 2 clicks inside, 1 outside``."""
-    inside = sum(prompt.labels)
-    outside = len(prompt.labels) - inside
-    parts = [
-        prompt.text or "",
-        f"{inside} click{'s' * (inside > 1)} inside" if inside else "",
-        f"{outside} click{'s' * (outside > 1)} outside" if outside else "",
-        "box" if prompt.box else "",
-        "start mask" if start else "",
-    ]
-    return ", ".join(part for part in parts if part)
 
 
 def __getattr__(name: str):

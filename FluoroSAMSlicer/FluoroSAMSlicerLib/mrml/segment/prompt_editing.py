@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,23 +20,20 @@ from ..nodes.placement import (
 )
 from ..nodes.points import add_click, defined_points, set_sign
 from ..nodes.segments import segment_mask
-from .history import History, State
 from .prompts import SegmentPrompt, StartMask
 from .record import Record
-from .scene import SegmentScene
+from .scene import ImageSegments
+from .steps import Steps
 
 
-class PromptEditing(SegmentScene):
+class PromptEditing:
     """What the Segment tab does to prompts; every method that changes them is one step of undo.
 
     Places are given as ``ras`` (world, mm) or ``ij`` (column, row), of which one is needed.
     """
 
-    def __init__(self, scene) -> None:
-        super().__init__(scene)
-        self._numbers = itertools.count(1)
-        self._floors: dict[str, int] = {}
-        self._histories: dict[str, tuple[object, History]] = {}
+    def __init__(self, segments: ImageSegments, steps: Steps) -> None:
+        self._segments, self._steps = segments, steps
 
     def pixelFromRas(self, volumeNode, ras: Sequence[float]) -> tuple[float, float]:
         """(x, y) of a world position; the distance from the image plane does not matter."""
@@ -52,57 +47,57 @@ class PromptEditing(SegmentScene):
 
     def newSegment(self, volumeNode, name: str = "") -> str:
         """An empty segment, to be asked for by clicks and a box; returns its id."""
-        record = self._record(volumeNode)
+        record = self._segments.record(volumeNode)
         if not name.strip():
             count = record.segmentation.GetSegmentation().GetNumberOfSegments()
             name = f"Segment {count + 1}"
-        key = self._free_key(record, Prompt.of(name).text)
-        with self._change(record):
-            segment_id = self._write(record, key, self._no_mask(volumeNode), {})
+        key = self._segments.free_key(record, Prompt.of(name).text)
+        with self._steps.change(record):
+            segment_id = self._segments.empty(record, key)
             record.set_prompt(key, SegmentPrompt())
         return segment_id
 
     def addPoint(self, volumeNode, segmentId: str, ras=None, ij=None, positive: bool = True) -> int:
         """Add a click; returns its number. Raises SceneError outside the image."""
-        record, key = self._place(volumeNode, segmentId)
+        record, key = self._segments.place(volumeNode, segmentId)
         place = self._on_image(volumeNode, ras, ij)
-        with self._change(record):
+        with self._steps.change(record):
             if record.prompt(key) is None:
                 record.set_prompt(key, SegmentPrompt())
             return add_click(record.points_node(key, create=True), place, positive)
 
     def movePoint(self, volumeNode, segmentId: str, index: int, ras=None, ij=None) -> None:
-        record, key = self._place(volumeNode, segmentId)
+        record, key = self._segments.place(volumeNode, segmentId)
         place = self._on_image(volumeNode, ras, ij)
         node, number = self._point(record, key, index)
-        with self._change(record):
+        with self._steps.change(record):
             node.SetNthControlPointPositionWorld(number, *place)
 
     def removePoint(self, volumeNode, segmentId: str, index: int) -> None:
-        record, key = self._place(volumeNode, segmentId)
+        record, key = self._segments.place(volumeNode, segmentId)
         node, number = self._point(record, key, index)
-        with self._change(record):
+        with self._steps.change(record):
             node.RemoveNthControlPoint(number)
 
     def flipPoint(self, volumeNode, segmentId: str, index: int) -> None:
         """Make a positive click negative, or a negative one positive."""
-        record, key = self._place(volumeNode, segmentId)
+        record, key = self._segments.place(volumeNode, segmentId)
         node, number = self._point(record, key, index)
-        with self._change(record):
+        with self._steps.change(record):
             set_sign(node, number, not node.GetNthControlPointSelected(number))
 
     def clearPoints(self, volumeNode, segmentId: str) -> None:
         """Take clicks, box and start mask away; the text stays."""
-        record, key = self._place(volumeNode, segmentId)
-        known = self._prompt(record, key)
-        with self._change(record):
+        record, key = self._segments.place(volumeNode, segmentId)
+        known = record.asked(key)
+        with self._steps.change(record):
             record.set_prompt(key, SegmentPrompt(Prompt(text=known.prompt.text), threshold=known.threshold))
 
     def pointsNode(self, volumeNode, segmentId: str, create: bool = False):
         """The markups node of a segment's clicks. Whoever moves its points calls `commit` at the end."""
-        record, key = self._place(volumeNode, segmentId)
+        record, key = self._segments.place(volumeNode, segmentId)
         if create and record.points_node(key) is None:
-            with self._change(record):
+            with self._steps.change(record):
                 if record.prompt(key) is None:
                     record.set_prompt(key, SegmentPrompt())
                 record.points_node(key, create=True)
@@ -110,12 +105,12 @@ class PromptEditing(SegmentScene):
 
     def setBox(self, volumeNode, segmentId: str, box: Sequence[float] | None) -> None:
         """Give the segment a box x1, y1, x2, y2 (pixels), or take it away (None)."""
-        record, key = self._place(volumeNode, segmentId)
+        record, key = self._segments.place(volumeNode, segmentId)
         asked = Prompt.of(box=box)
         width, height = image_size(volumeNode)
         asked.check_inside(height, width)
-        known = self._prompt(record, key)
-        with self._change(record):
+        known = record.asked(key)
+        with self._steps.change(record):
             prompt = replace(known.prompt, box=asked.box)
             record.set_prompt(key, replace(known, prompt=prompt, choices=()))
 
@@ -133,8 +128,8 @@ class PromptEditing(SegmentScene):
         A segment without text, clicks and box also gets the box around its mask, since the model answers
         no question that is a mask alone. Raises SceneError for an empty segment.
         """
-        record, key = self._place(volumeNode, segmentId)
-        known = self._prompt(record, key)
+        record, key = self._segments.place(volumeNode, segmentId)
+        known = record.asked(key)
         start, prompt = None, known.prompt
         if on:
             mask = segment_mask(record.segmentation, segmentId, volumeNode)
@@ -144,7 +139,7 @@ class PromptEditing(SegmentScene):
                 )
             start = StartMask.of(mask)
             prompt = replace(prompt, box=_bounds(mask)) if prompt.is_empty else prompt
-        with self._change(record):
+        with self._steps.change(record):
             record.set_prompt(key, replace(known, prompt=prompt, start=start, choices=()))
 
     def removeSegment(self, volumeNode, segmentId: str, overwriteEdits: bool = False) -> None:
@@ -152,89 +147,13 @@ class PromptEditing(SegmentScene):
 
         Raises NeedsConfirmation for one that was changed by hand, since undo does not bring that back.
         """
-        record, key = self._place(volumeNode, segmentId)
+        record, key = self._segments.place(volumeNode, segmentId)
         if not overwriteEdits:
-            self._ask_before_overwriting(record, segmentId, "Remove it?")
-        with self._change(record):
-            self._outdate(record, key)
+            self._segments.ask_before_overwriting(record, segmentId, "Remove it?")
+        with self._steps.change(record):
+            self._steps.outdate(record, key)
             record.segmentation.GetSegmentation().RemoveSegment(segmentId)
             record.forget(key)
-
-    def commit(self, volumeNode) -> None:
-        """Make what was changed in the points nodes since the last step a step of undo."""
-        record = self._record(volumeNode, create=False)
-        if record is not None:
-            with self._change(record):
-                pass
-
-    def canUndo(self, volumeNode) -> bool:
-        record = self._record(volumeNode, create=False)
-        if record is None:
-            return False
-        history = self._history(record)
-        return bool(history.past) or record.snapshot() != history.present
-
-    def canRedo(self, volumeNode) -> bool:
-        record = self._record(volumeNode, create=False)
-        return record is not None and bool(self._history(record).future)
-
-    def _step(self, volume, direction: str) -> tuple[Record, list[str]] | None:
-        """Go back or forth one step; the record, and the keys whose masks have to be made again."""
-        record = self._record(volume, create=False)
-        if record is None:
-            return None
-        history = self._history(record)
-        history.commit(record.snapshot())
-        before = history.present
-        state: State | None = getattr(history, direction)()
-        if state is None:
-            return None
-        changed = [key for key in state if state[key] != before.get(key)]
-        for key in (*changed, *(before.keys() - state.keys())):
-            self._outdate(record, key)
-        for key in before.keys() - state.keys():
-            segment_id = self._segment_id(record, key)
-            if segment_id and not self._is_edited(record, segment_id):
-                record.segmentation.GetSegmentation().RemoveSegment(segment_id)
-            record.forget(key)
-        for key in changed:
-            if not self._segment_id(record, key):
-                self._write(record, key, self._no_mask(volume), {})
-            record.set_prompt(key, state[key])
-        return record, changed
-
-    @contextmanager
-    def _change(self, record: Record, batch: int | None = None) -> Iterator[None]:
-        """What happens inside is one step of undo; what happened to the points before is another."""
-        history = self._history(record)
-        history.commit(record.snapshot())
-        yield
-        history.commit(record.snapshot(), batch)
-
-    def _history(self, record: Record) -> History:
-        from vtkmodules.vtkCommonCore import vtkWeakReference
-
-        for key in set(record.keys()) - self._ids_by_key(record).keys():
-            # The segment was removed by other means than this class; its prompts go too.
-            self._outdate(record, key)
-            record.forget(key)
-        held, history = self._histories.get(record.node.GetID(), (None, None))
-        if held is None or held.Get() is not record.node:
-            held, history = vtkWeakReference(), History(record.snapshot())
-            held.Set(record.node)
-            self._histories[record.node.GetID()] = held, history
-        return history
-
-    def _outdate(self, record: Record, key: str) -> None:
-        """Results that are under way for a segment come too late."""
-        self._floors[slot(record, key)] = next(self._numbers)
-
-    def _place(self, volume, segment_id: str) -> tuple[Record, str]:
-        record = self._record(volume)
-        return record, self._key(record, segment_id)
-
-    def _prompt(self, record: Record, key: str) -> SegmentPrompt:
-        return record.prompt(key) or SegmentPrompt()
 
     def _point(self, record: Record, key: str, index: int):
         """The points node and the control point that is click ``index``."""
@@ -252,14 +171,6 @@ class PromptEditing(SegmentScene):
         width, height = image_size(volume)
         Prompt.of(points=[(x, y)], labels=[1]).check_inside(height, width)
         return ras_from_pixel(volume, x, y)
-
-    def _no_mask(self, volume) -> np.ndarray:
-        return np.zeros(image_size(volume)[::-1], dtype=bool)
-
-
-def slot(record: Record, key: str) -> str:
-    """What all jobs that write one segment have in common."""
-    return f"{record.node.GetID()} {key}"
 
 
 def _bounds(mask: np.ndarray) -> Box:

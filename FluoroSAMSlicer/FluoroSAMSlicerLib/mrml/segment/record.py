@@ -94,6 +94,10 @@ class Record:
         found = [] if points is None or self.volume is None else clicks(points, self.volume)
         return prompt.with_clicks([click[:2] for click in found], [int(click[2]) for click in found])
 
+    def asked(self, key: str) -> SegmentPrompt:
+        """The prompts of a segment, empty ones where it has none."""
+        return self.prompt(key) or SegmentPrompt()
+
     def set_prompt(self, key: str, prompt: SegmentPrompt) -> None:
         """Keep these prompts and put the points where they say."""
         if not self.node.GetParameter(PROMPT + key):

@@ -12,6 +12,7 @@ from ...segmentation import PromptError
 from ..errors import SceneError
 from ..nodes.image_state import check_volume, frame_of
 from ..nodes.naming import structure_for
+from ..nodes.placement import image_size
 from ..nodes.points import SEGMENT_KEY, show
 from ..nodes.segments import LABELMAP, STRUCTURE_TAG, TAG_PREFIX, segment_mask, segmentation_node, set_segment
 from .prompts import Outcome, SegmentPrompt
@@ -59,12 +60,19 @@ class SegmentState:
     threshold: float = 0.5
 
 
-class SegmentScene:
-    """Methods with a volume node work on the frame that it shows now."""
+class ImageSegments:
+    """The segments of every image of a scene, found and written; knows of prompts what the records keep.
+
+    Methods with a volume node work on the frame that it shows now, those with a record on its image.
+    """
 
     def __init__(self, scene) -> None:
         self.scene = scene
         self._written: dict[tuple[str, str], int] = {}
+
+    def release(self) -> None:
+        """Forget what saves work."""
+        self._written.clear()
 
     def checkVolume(self, volumeNode) -> None:
         """Raise SceneError, with what to do, where the volume is no single X-ray image."""
@@ -76,12 +84,12 @@ class SegmentScene:
 
     def segmentationFor(self, volumeNode, create: bool = True):
         """The segmentation node of the image that the volume shows; None if there is none to be had."""
-        record = self._record(volumeNode, create)
+        record = self.record(volumeNode, create)
         return record.segmentation if record else None
 
     def useSegmentation(self, volumeNode, segmentationNode) -> None:
         """Go on in a segmentation that is in the scene already, such as a loaded ``.seg.nrrd``."""
-        record = self._record(volumeNode)
+        record = self.record(volumeNode)
         if record.segmentation is segmentationNode:
             return
         for key in record.keys():
@@ -105,8 +113,8 @@ class SegmentScene:
 
     def setActiveSegment(self, volumeNode, segmentId: str | None) -> None:
         """Show the points of one segment, so that they can be moved; hide and lock all others."""
-        current = self._record(volumeNode, create=False)
-        key = self._key(current, segmentId) if current and segmentId else None
+        current = self.record(volumeNode, create=False)
+        key = self.key(current, segmentId) if current and segmentId else None
         for record in Record.all(self.scene):
             for points in record.points_nodes():
                 own = current is not None and record.node is current.node
@@ -114,30 +122,30 @@ class SegmentScene:
 
     def segments(self, volumeNode) -> list[SegmentState]:
         """All segments of the image in their order, those drawn by hand too."""
-        record = self._record(volumeNode, create=False)
+        record = self.record(volumeNode, create=False)
         if record is None:
             return []
         return [self._state(record, one) for one in record.segmentation.GetSegmentation().GetSegmentIDs()]
 
     def segmentState(self, volumeNode, segmentId: str) -> SegmentState:
-        record = self._record(volumeNode)
-        self._segment(record, segmentId)
+        record = self.record(volumeNode)
+        self.segment(record, segmentId)
         return self._state(record, segmentId)
 
     def isEdited(self, volumeNode, segmentId: str) -> bool:
         """Whether the segment holds something that the model did not write: edits, or a drawing."""
-        return self._is_edited(self._record(volumeNode), segmentId)
+        return self.edited(self.record(volumeNode), segmentId)
 
     def segmentOfPoints(self, markupsNode):
         """(volume node, segment id) of a points node; None for any other markups node."""
         for record in Record.all(self.scene):
             ours = any(points is markupsNode for points in record.points_nodes())
             if ours and record.volume is not None and record.segmentation is not None:
-                segment_id = self._segment_id(record, markupsNode.GetAttribute(SEGMENT_KEY))
+                segment_id = self.segment_id(record, markupsNode.GetAttribute(SEGMENT_KEY))
                 return (record.volume, segment_id) if segment_id else None
         return None
 
-    def _record(self, volume, create: bool = True) -> Record | None:
+    def record(self, volume, create: bool = True) -> Record | None:
         """The record of the frame that ``volume`` shows, its nodes in step with the volume."""
         check_volume(volume)
         frame = frame_of(volume)
@@ -156,37 +164,42 @@ class SegmentScene:
         follow_volume(record)
         return record
 
+    def place(self, volume, segment_id: str) -> tuple[Record, str]:
+        """The image's record, and the key under which it keeps what belongs to a segment."""
+        record = self.record(volume)
+        return record, self.key(record, segment_id)
+
     def _make_segmentation(self, record: Record, volume) -> None:
         suffix = "" if record.frame is None else f" frame {record.frame + 1}"
         node = segmentation_node(self.scene, volume, f"{volume.GetName()} segmentation{suffix}")
         node.GetDisplayNode().SetOpacity2DFill(FILL_OPACITY)
         record.segmentation = node
 
-    def _segment(self, record: Record, segment_id: str):
+    def segment(self, record: Record, segment_id: str):
         segmentation = record.segmentation
         segment = segmentation.GetSegmentation().GetSegment(segment_id) if segmentation else None
         if segment is None:
             raise SceneError("This segment is no longer there. Choose another one.")
         return segment
 
-    def _key(self, record: Record, segment_id: str) -> str:
+    def key(self, record: Record, segment_id: str) -> str:
         """The segment's key; one drawn by hand gets its name, made unique, as key."""
-        segment = self._segment(record, segment_id)
+        segment = self.segment(record, segment_id)
         key = segment_tag(segment, STRUCTURE_TAG)
         if key is None:
-            key = self._free_key(record, segment.GetName() or segment_id)
+            key = self.free_key(record, segment.GetName() or segment_id)
             segment.SetTag(STRUCTURE_TAG, key)
         return key
 
-    def _free_key(self, record: Record, name: str) -> str:
+    def free_key(self, record: Record, name: str) -> str:
         plain = " ".join(name.replace("|", "/").split()) or "Segment"
-        taken = {*record.keys(), *self._ids_by_key(record)}
+        taken = {*record.keys(), *self.ids_by_key(record)}
         number, key = 2, plain
         while key in taken:
             key, number = f"{plain} ({number})", number + 1
         return key
 
-    def _ids_by_key(self, record: Record) -> dict[str, str]:
+    def ids_by_key(self, record: Record) -> dict[str, str]:
         segments = record.segmentation.GetSegmentation()
         found = {}
         for segment_id in segments.GetSegmentIDs():
@@ -195,11 +208,11 @@ class SegmentScene:
                 found.setdefault(key, segment_id)
         return found
 
-    def _segment_id(self, record: Record, key: str) -> str:
-        return self._ids_by_key(record).get(key, "")
+    def segment_id(self, record: Record, key: str) -> str:
+        return self.ids_by_key(record).get(key, "")
 
-    def _is_edited(self, record: Record, segment_id: str) -> bool:
-        segment = self._segment(record, segment_id)
+    def edited(self, record: Record, segment_id: str) -> bool:
+        segment = self.segment(record, segment_id)
         labelmap = segment.GetRepresentation(LABELMAP)
         place = (record.segmentation.GetID(), segment_id)
         if labelmap is not None and self._written.get(place) == labelmap.GetMTime():
@@ -211,11 +224,11 @@ class SegmentScene:
             self._written[place] = labelmap.GetMTime()
         return bool(edited)
 
-    def _ask_before_overwriting(self, record: Record, segment_id: str, *question: str) -> None:
-        if self._is_edited(record, segment_id):
-            raise NeedsConfirmation(segment_id, self._segment(record, segment_id).GetName(), *question)
+    def ask_before_overwriting(self, record: Record, segment_id: str, *question: str) -> None:
+        if self.edited(record, segment_id):
+            raise NeedsConfirmation(segment_id, self.segment(record, segment_id).GetName(), *question)
 
-    def _write(self, record: Record, key: str, mask: np.ndarray, tags: dict[str, object]) -> str:
+    def write(self, record: Record, key: str, mask: np.ndarray, tags: dict[str, object]) -> str:
         """Make ``mask`` the segment's, remembering that it is the model's work."""
         tags = {**tags, MASK_TAG: fingerprint(mask)}
         if record.frame is not None:
@@ -225,8 +238,12 @@ class SegmentScene:
         self._written[record.segmentation.GetID(), segment_id] = labelmap.GetMTime()
         return segment_id
 
+    def empty(self, record: Record, key: str) -> str:
+        """Make a segment that holds nothing, or take away all that it holds."""
+        return self.write(record, key, np.zeros(image_size(record.volume)[::-1], dtype=bool), {})
+
     def _state(self, record: Record, segment_id: str) -> SegmentState:
-        segment = self._segment(record, segment_id)
+        segment = self.segment(record, segment_id)
         key = segment_tag(segment, STRUCTURE_TAG)
         plain = SegmentState(
             segment_id, segment.GetName(), segment.GetColor(), key or segment.GetName(), False
