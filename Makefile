@@ -1,5 +1,9 @@
-# make demo   segment the sample radiograph; the result is in demo-output
-# make test   run the tests
+# make demo         segment the sample radiograph; the result is in demo-output
+# make test         run the tests; PYTEST_ARGS="Testing/drr -x" chooses
+# make check        ruff and mypy
+# make benchmarks   how long segmenting takes on this machine
+# make evaluation   how good the bundled model is: MANIFEST=set.jsonl, the result is in evaluation-output
+# make screenshots  draw the Segment tab into Resources/Screenshots
 #
 # Each target makes its own virtual environment once, and again when the dependencies change. PYTHON chooses the
 # interpreter (3.10 or newer). PIP_ARGS goes to pip: on Linux without an NVIDIA GPU,
@@ -11,7 +15,7 @@ PYTEST_ARGS ?=
 BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 SAMPLE := FluoroSAMSlicer/Resources/SampleData/chest_drr.dcm
 
-.PHONY: demo test clean
+.PHONY: demo test check benchmarks evaluation screenshots clean
 
 demo: .venv-demo/installed
 	.venv-demo/$(BIN)/fluorosam segment $(SAMPLE) \
@@ -21,6 +25,20 @@ demo: .venv-demo/installed
 
 test: .venv-test/installed
 	.venv-test/$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: .venv-test/installed
+	.venv-test/$(BIN)/python -m ruff check .
+	.venv-test/$(BIN)/python -m mypy
+
+benchmarks: .venv-test/installed
+	.venv-test/$(BIN)/python Testing/benchmarks/segment_speed.py
+
+evaluation: .venv-test/installed
+	@test -n "$(MANIFEST)" || { echo "Say on what: make evaluation MANIFEST=set.jsonl" >&2; exit 1; }
+	.venv-test/$(BIN)/fluorosam evaluate $(MANIFEST) --output evaluation-output
+
+screenshots: .venv-test/installed
+	.venv-test/$(BIN)/python Testing/panel/segment/screenshot.py Resources/Screenshots/segment_tab.png
 
 .venv-demo/installed: EXTRA := standalone
 .venv-test/installed: EXTRA := test
@@ -32,4 +50,4 @@ test: .venv-test/installed
 	@touch $@
 
 clean:
-	rm -rf .venv-demo .venv-test demo-output build FluoroSAMSlicer/*.egg-info
+	rm -rf .venv-demo .venv-test demo-output evaluation-output build FluoroSAMSlicer/*.egg-info

@@ -99,7 +99,9 @@ def test_a_room_imports_from_floors_below_only(name):
 def test_the_roads_keep_apart(folder, others):
     own = [name for name in modules() if name.startswith(folder + ".")]
     assert own
-    crossed = {(name, one) for name in own for one in imports(name)[0] if ".".join(one.split(".")[:2]) in others}
+    crossed = {
+        (name, one) for name in own for one in imports(name)[0] if ".".join(one.split(".")[:2]) in others
+    }
     assert not crossed
 
 
@@ -116,7 +118,11 @@ def reached(start: str, avoiding: frozenset[str] = frozenset()) -> set[str]:
     while new:
         for one in imports(new.pop())[0]:
             # What a package re-exports is no reason for its files to be imported by themselves.
-            if room(one) == room(start) and modules()[one].name != "__init__.py" and one not in found | avoiding:
+            if (
+                room(one) == room(start)
+                and modules()[one].name != "__init__.py"
+                and one not in found | avoiding
+            ):
                 found.add(one)
                 new.append(one)
     return found

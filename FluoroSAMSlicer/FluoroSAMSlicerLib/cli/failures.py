@@ -34,7 +34,7 @@ class Failure(click.ClickException):
 
     def __init__(self, message: str, exit_code: int = 1):
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the exception
 
     def show(self, file=None) -> None:
         click.echo(f"fluorosam: {self.message}", file=file or sys.stderr)

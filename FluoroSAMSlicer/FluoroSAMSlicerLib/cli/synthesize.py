@@ -204,7 +204,7 @@ def _with_bar(write, total: int):
         return write(on_progress)
 
 
-def _rows(table: Path) -> list[dict[str, str]]:
+def _rows(table: Path) -> list[dict[str, str | Path]]:
     """The CTs of a table, paths relative to it; separated by commas, semicolons or tabs, see `table_rows`."""
     from ..dataset.tables import decoded, table_rows
 

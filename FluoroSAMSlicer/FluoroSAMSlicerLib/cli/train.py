@@ -150,7 +150,8 @@ def _on_prompts(dataset, output, folder, network, tokenizer, origin, processes, 
 def _provenance(dataset, output, origin, steps: int, images: int, seed: int):
     from ..model import Provenance
 
-    details, licence = {"steps": steps, "images": images, "seed": seed}, "of its training images"
+    details: dict[str, int | str] = {"steps": steps, "images": images, "seed": seed}
+    licence = "of its training images"
     if origin:
         details["from"] = f"{origin.name}, {origin.source}"
         licence = f"{licence}, and of the model it began with: {origin.licence}"

@@ -241,7 +241,7 @@ _PARTS = {
 _LATER = {"close_ups", "backbone", "pyramid"}
 """Fields that model folders of earlier versions lack; they have the default then."""
 
-_KINDS = {"int": int, "float": (int, float), "bool": bool, "str": str}
+_KINDS: dict[str, Any] = {"int": int, "float": (int, float), "bool": bool, "str": str}
 
 
 def _build(cls: type, values: Any, where: str) -> Any:

@@ -71,7 +71,8 @@ def network_input(image: np.ndarray, config: FluoroSAMConfig) -> tuple[Tensor, I
     image = np.asarray(image, dtype=np.float32)
     if image.ndim != 2:
         raise ModelError(f"an image of shape {image.shape} cannot be used: a (height, width) image is needed")
-    frame = InputFrame.of(*image.shape, config.image_size)
+    height, width = image.shape
+    frame = InputFrame.of(height, width, config.image_size)
     if config.resize_antialias:
         image = resize(torch.from_numpy(image)[None], frame, antialias=True)[0].numpy()
         channels = torch.from_numpy(window(image))

@@ -58,11 +58,12 @@ class CompactTokenizer:
 
     def __init__(self, tokenizer: Tokenizer, context: int) -> None:
         self.tokenizer, self.context = tokenizer, context
-        self.end_of_text, self.pad = tokenizer.token_to_id(FINISH), tokenizer.token_to_id(PAD)
-        if self.end_of_text is None or self.pad is None:
+        end_of_text, pad = tokenizer.token_to_id(FINISH), tokenizer.token_to_id(PAD)
+        if end_of_text is None or pad is None:
             raise TokenError(
                 "the model's tokenizer has no end-of-text or padding token; it is of another model"
             )
+        self.end_of_text, self.pad = end_of_text, pad
 
     @classmethod
     def read(cls, path: str | Path, context: int) -> CompactTokenizer:

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import qt
@@ -119,13 +120,16 @@ class BackgroundJobs:
                 result = self._work(
                     job,
                     self._cancelled.is_set,
-                    lambda fraction, text, job=job: self._reports.put(("jobProgress", job, fraction, text)),
+                    partial(self._report, job),
                 )
                 self._reports.put(("jobDone", job, result))
             except Exception as error:  # whatever it is, the user has to hear of it
                 self._reports.put(("jobFailed", job, error))
             del job
             self._running = None
+
+    def _report(self, job: Job, fraction: float, text: str) -> None:
+        self._reports.put(("jobProgress", job, fraction, text))
 
     def _poll(self) -> None:
         # A dialog that a listener opens runs the event loop, and with it this timer, inside of this method.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 
 class Observations:
     """VTK keeps an observer, and all that it refers to, until somebody removes it."""
 
     def __init__(self) -> None:
-        self._kept: list[tuple[object, int]] = []
+        self._kept: list[tuple[Any, int]] = []
 
     def add(
         self, subject, events: Iterable[int | str], callback: Callable, priority: float = 0.0

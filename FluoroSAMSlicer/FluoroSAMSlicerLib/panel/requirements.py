@@ -61,10 +61,10 @@ def installed_version(name: str) -> str:
 
 def _need(line: str) -> Need | None:
     try:
-        from packaging.requirements import Requirement
+        requirements = importlib.import_module("packaging.requirements")
     except ImportError:  # Slicer before 5.11 has it inside of pip only
-        from pip._vendor.packaging.requirements import Requirement
-    requirement = Requirement(line)
+        requirements = importlib.import_module("pip._vendor.packaging.requirements")
+    requirement = requirements.Requirement(line)
     if requirement.marker is not None and not requirement.marker.evaluate():
         return None
     installed = installed_version(requirement.name)

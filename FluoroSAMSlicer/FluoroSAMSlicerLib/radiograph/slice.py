@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -86,7 +87,9 @@ def _refuse_short_nifti(path: Path, pixels: int) -> None:
     try:
         with (gzip.open if zipped else open)(path, "rb") as file:
             header = file.read(352)
-            order = "little" if header[:4] in (b"\x5c\x01\0\0", b"\x1c\x02\0\0") else "big"
+            order: Literal["little", "big"] = (
+                "little" if header[:4] in (b"\x5c\x01\0\0", b"\x1c\x02\0\0") else "big"
+            )
             second = header[4:7] == b"n+2"
             bits = int.from_bytes(header[14:16] if second else header[72:74], order)
             needed = len(header) + pixels * bits // 8

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
 
-def weak(node):
+
+def weak(node) -> Any:
     """A vtkWeakReference: its ``Get()`` is the node, or None once that is gone."""
     from vtkmodules.vtkCommonCore import vtkWeakReference
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 from ...segmentation import Prompt
 from ..nodes.image_state import ImageState, frame_of
@@ -22,9 +23,9 @@ class Target:
     """Where the result of a request goes. The nodes are weak references; ``segment_id`` is "" for a segment
     that is still to be made."""
 
-    volume: object
-    segmentation: object
-    record: object
+    volume: Any
+    segmentation: Any
+    record: Any
     frame: int | None
     image: ImageState
     segment_id: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 from ..nodes.image_state import ImageState, frame_of
 from ..nodes.references import weak
@@ -14,7 +15,7 @@ class Images:
     """The states of the last images, and of the frames of a sequence apart."""
 
     def __init__(self) -> None:
-        self._states: OrderedDict[tuple, tuple[object, ImageState]] = OrderedDict()
+        self._states: OrderedDict[tuple, tuple[Any, ImageState]] = OrderedDict()
 
     def release(self) -> None:
         """Forget all images with their embeddings."""
@@ -22,10 +23,10 @@ class Images:
 
     def held(self, volume) -> ImageState | None:
         """What is known of the image, if it is still the same."""
-        held, state = self._states.get((volume.GetID(), frame_of(volume)), (None, None))
-        if held is None or held.Get() is not volume or not state.unchanged(volume):
+        kept = self._states.get((volume.GetID(), frame_of(volume)))
+        if kept is None or kept[0].Get() is not volume or not kept[1].unchanged(volume):
             return None
-        return state
+        return kept[1]
 
     def of(self, volume) -> ImageState:
         """What is known of the image, or nothing yet of the image as it is now."""

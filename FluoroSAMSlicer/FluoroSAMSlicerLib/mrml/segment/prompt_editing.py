@@ -51,7 +51,7 @@ class PromptEditing:
         if not name.strip():
             count = record.segmentation.GetSegmentation().GetNumberOfSegments()
             name = f"Segment {count + 1}"
-        key = self._segments.free_key(record, Prompt.of(name).text)
+        key = self._segments.free_key(record, Prompt.of(name).text or name)
         with self._steps.change(record):
             segment_id = self._segments.empty(record, key)
             record.set_prompt(key, SegmentPrompt())
@@ -176,5 +176,5 @@ class PromptEditing:
 def _bounds(mask: np.ndarray) -> Box:
     """The box around a mask's pixels, to their outer edges."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    edges = columns[0] - 0.5, rows[0] - 0.5, columns[-1] + 0.5, rows[-1] + 0.5
-    return tuple(float(edge) for edge in edges)
+    left, top, right, bottom = (float(edge) for edge in (columns[0], rows[0], columns[-1], rows[-1]))
+    return left - 0.5, top - 0.5, right + 0.5, bottom + 0.5

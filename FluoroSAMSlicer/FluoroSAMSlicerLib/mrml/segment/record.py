@@ -136,6 +136,11 @@ class Record:
         if points is not None:
             self.node.GetScene().RemoveNode(points)
 
+    def forget_all(self) -> None:
+        """Drop everything that was asked; so when the user deleted the segmentation it was asked for."""
+        for key in self.keys():
+            self.forget(key)
+
     def points_nodes(self) -> list:
         """The points nodes of all segments; those that the user deleted are not among them."""
         count = self.node.GetNumberOfNodeReferences(POINTS)
@@ -157,7 +162,7 @@ class Record:
         prompts = {}
         for key in self.keys():
             with suppress(PromptError):
-                prompts[key] = self.prompt(key)
+                prompts[key] = self.asked(key)
         return prompts
 
 

@@ -84,7 +84,7 @@ class ImageSegments:
 
     def segmentationFor(self, volumeNode, create: bool = True):
         """The segmentation node of the image that the volume shows; None if there is none to be had."""
-        record = self.record(volumeNode, create)
+        record = self.record(volumeNode) if create else self.known_record(volumeNode)
         return record.segmentation if record else None
 
     def useSegmentation(self, volumeNode, segmentationNode) -> None:
@@ -92,8 +92,7 @@ class ImageSegments:
         record = self.record(volumeNode)
         if record.segmentation is segmentationNode:
             return
-        for key in record.keys():
-            record.forget(key)
+        record.forget_all()
         segmentationNode.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
         segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
         record.segmentation = segmentationNode
@@ -113,7 +112,7 @@ class ImageSegments:
 
     def setActiveSegment(self, volumeNode, segmentId: str | None) -> None:
         """Show the points of one segment, so that they can be moved; hide and lock all others."""
-        current = self.record(volumeNode, create=False)
+        current = self.known_record(volumeNode)
         key = self.key(current, segmentId) if current and segmentId else None
         for record in Record.all(self.scene):
             for points in record.points_nodes():
@@ -122,7 +121,7 @@ class ImageSegments:
 
     def segments(self, volumeNode) -> list[SegmentState]:
         """All segments of the image in their order, those drawn by hand too."""
-        record = self.record(volumeNode, create=False)
+        record = self.known_record(volumeNode)
         if record is None:
             return []
         return [self._state(record, one) for one in record.segmentation.GetSegmentation().GetSegmentIDs()]
@@ -145,22 +144,26 @@ class ImageSegments:
                 return (record.volume, segment_id) if segment_id else None
         return None
 
-    def record(self, volume, create: bool = True) -> Record | None:
-        """The record of the frame that ``volume`` shows, its nodes in step with the volume."""
+    def record(self, volume) -> Record:
+        """The record of the frame that ``volume`` shows, made if need be, its nodes in step with the volume."""
         check_volume(volume)
         frame = frame_of(volume)
-        record = Record.find(self.scene, volume, frame)
-        if record is None:
-            if not create:
-                return None
-            record = Record.make(self.scene, volume, frame)
+        record = Record.find(self.scene, volume, frame) or Record.make(self.scene, volume, frame)
         if record.segmentation is None:
-            # The user deleted the segmentation, and with it what the prompts were for.
-            for key in record.keys():
-                record.forget(key)
-            if not create:
-                return None
+            record.forget_all()
             self._make_segmentation(record, volume)
+        follow_volume(record)
+        return record
+
+    def known_record(self, volume) -> Record | None:
+        """The record of the frame that ``volume`` shows; None where nothing was asked of it."""
+        check_volume(volume)
+        record = Record.find(self.scene, volume, frame_of(volume))
+        if record is None:
+            return None
+        if record.segmentation is None:
+            record.forget_all()
+            return None
         follow_volume(record)
         return record
 
@@ -201,7 +204,7 @@ class ImageSegments:
 
     def ids_by_key(self, record: Record) -> dict[str, str]:
         segments = record.segmentation.GetSegmentation()
-        found = {}
+        found: dict[str, str] = {}
         for segment_id in segments.GetSegmentIDs():
             key = segment_tag(segments.GetSegment(segment_id), STRUCTURE_TAG)
             if key is not None:
@@ -261,7 +264,7 @@ class ImageSegments:
 def fingerprint(mask: np.ndarray) -> str:
     """Tells masks (H, W) apart, wherever they come from."""
     digest = hashlib.sha1(repr(mask.shape).encode(), usedforsecurity=False)
-    digest.update(np.packbits(mask))
+    digest.update(np.packbits(mask).tobytes())
     return digest.hexdigest()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ..nodes.references import weak
 from .history import History, State
@@ -22,7 +23,7 @@ class Steps:
         self._segments = segments
         self._numbers = itertools.count(1)
         self._floors: dict[str, int] = {}
-        self._histories: dict[str, tuple[object, History]] = {}
+        self._histories: dict[str, tuple[Any, History]] = {}
 
     def release(self) -> None:
         """Forget all steps."""
@@ -34,25 +35,25 @@ class Steps:
 
     def commit(self, volumeNode) -> None:
         """Make what was changed in the points nodes since the last step a step of undo."""
-        record = self._segments.record(volumeNode, create=False)
+        record = self._segments.known_record(volumeNode)
         if record is not None:
             with self.change(record):
                 pass
 
     def canUndo(self, volumeNode) -> bool:
-        record = self._segments.record(volumeNode, create=False)
+        record = self._segments.known_record(volumeNode)
         if record is None:
             return False
         history = self.history(record)
         return bool(history.past) or record.snapshot() != history.present
 
     def canRedo(self, volumeNode) -> bool:
-        record = self._segments.record(volumeNode, create=False)
+        record = self._segments.known_record(volumeNode)
         return record is not None and bool(self.history(record).future)
 
     def step(self, volume, direction: str) -> tuple[Record, list[str]] | None:
         """Go back or forth one step; the record, and the keys whose masks have to be made again."""
-        record = self._segments.record(volume, create=False)
+        record = self._segments.known_record(volume)
         if record is None:
             return None
         history = self.history(record)
@@ -88,11 +89,11 @@ class Steps:
         for key in set(record.keys()) - self._segments.ids_by_key(record).keys():
             self.outdate(record, key)
             record.forget(key)
-        held, history = self._histories.get(record.node.GetID(), (None, None))
-        if held is None or held.Get() is not record.node:
-            held, history = weak(record.node), History(record.snapshot())
-            self._histories[record.node.GetID()] = held, history
-        return history
+        kept = self._histories.get(record.node.GetID())
+        if kept is None or kept[0].Get() is not record.node:
+            kept = weak(record.node), History(record.snapshot())
+            self._histories[record.node.GetID()] = kept
+        return kept[1]
 
     def outdate(self, record: Record, key: str) -> None:
         """Results that are under way for a segment come too late."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import qt
 import slicer
@@ -46,7 +47,8 @@ class SliceTool:
         self._observations = Observations()
         self._cursors: list = []
         self._pressed: tuple[int, int] | None = None
-        self.tool, self._volume = OFF, None
+        self.tool = OFF
+        self._volume: Any = None
 
     def use(self, tool: str, volume) -> None:
         """Take ``tool`` in the views that show ``volume``; OFF gives the mouse back."""
