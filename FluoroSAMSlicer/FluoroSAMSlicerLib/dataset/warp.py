@@ -92,9 +92,16 @@ def mirrored(structures: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...
 
 
 def _upsample(grid: np.ndarray, cells: int) -> np.ndarray:
+    between = _between(grid.shape[1], cells)
+    return np.einsum("ai,bj,ck,nijk->nabc", between, between, between, grid, optimize=True)
+
+
+@functools.cache
+def _between(nodes: int, cells: int) -> np.ndarray:
+    """(cells, nodes): cubic interpolation from one regular grid of a line to another."""
     from scipy.ndimage import zoom
 
-    return zoom(grid, (1, *[cells / n for n in grid.shape[1:]]), order=3, mode="nearest")
+    return zoom(np.eye(nodes), (cells / nodes, 1), order=3, mode="nearest")
 
 
 @functools.cache

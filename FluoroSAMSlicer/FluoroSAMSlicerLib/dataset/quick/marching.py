@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
-from ...drr.compiling import compiled
 from .staging import Staged
-from .tracing import trace
+from .tracing import view_tracer
 
-STEP = 0.7
+STEP = 0.5
 """Distance of samples on a ray, voxels."""
 
 
@@ -38,7 +36,7 @@ def march(staged: Staged, pixels: int, threads: int = 1, views: Sequence[int] | 
     values, slots = slots_of(staged, numbers)
     density = np.empty((len(beams), 3, pixels, pixels), np.float32)
     path = np.zeros((len(beams), len(values), pixels, pixels), np.float32)
-    kernel = _kernel()
+    kernel = view_tracer()
     spacing, step = np.float32(staged.spacing[0]), np.float32(STEP)
 
     def one(v: int) -> None:
@@ -85,19 +83,3 @@ def slots_of(staged: Staged, numbers: Sequence[int]) -> tuple[np.ndarray, np.nda
     slots = np.full(len(boxes), -1, np.int32)
     slots[values] = np.arange(len(values))
     return values, slots
-
-
-@lru_cache(maxsize=1)
-def _kernel():
-    global _trace
-    _trace = compiled(trace, fastmath=True)
-    return compiled(_march_view, fastmath=True)
-
-
-_trace = trace
-
-
-def _march_view(tissue, labels, slots, beams, spacing_mm, step, v, density, path):
-    for y in range(density.shape[2]):
-        for x in range(density.shape[3]):
-            _trace(tissue, labels, slots, beams, spacing_mm, step, v, y, x, density, path)

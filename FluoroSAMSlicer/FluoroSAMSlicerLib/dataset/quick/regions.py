@@ -19,7 +19,8 @@ class Region:
     lateral, oblique: shares of such views; the others are frontal. oblique_deg: their primary angle.
     tilt_deg: secondary angle of a frontal view. turned: share hung with the far end up.
     limb: only this half of the body, to about 11 cm beside the centre, is in the picture.
-    finest_mm: bodies on a coarser grid than this are not used.
+    finest_mm: bodies on a coarser grid than this are not used. whole_mm: how long the first structure is at
+        least: the stump that another joint's scan shows is none.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Region:
     turned: float = 0.05
     limb: bool = False
     finest_mm: float = 3.0
+    whole_mm: float = 0.0
 
 
 def _limb(name, centre, field_mm, weight, joint=False, finest_mm=2.5, **more) -> Region:
@@ -55,11 +57,11 @@ REGIONS = (
     Region("clavicle", ("{side}clavicle",), (140, 240), 1.5, lateral=0.0, tilt_deg=12),
     Region("skull", ("sphenoid bone",), (200, 320), 6, lateral=0.5, finest_mm=1.6),
     Region("face", ("mandible",), (120, 240), 2, lateral=0.45, finest_mm=1.6),
-    _limb("femur", ("{side}femur",), (280, 480), 2, lateral=0.4),
+    _limb("femur", ("{side}femur",), (280, 480), 2, lateral=0.4, whole_mm=250),
     _limb("femur", ("{side}femur", "{side}tibia"), (200, 340), 1, True, lateral=0.4),
     _limb("knee", ("{side}femur", "{side}tibia"), (110, 270), 9, True, lateral=0.48, oblique=0.07),
     _limb("patella", ("{side}patella",), (90, 190), 2, lateral=0.5),
-    _limb("lower leg", ("{side}tibia",), (280, 460), 2, lateral=0.45),
+    _limb("lower leg", ("{side}tibia",), (280, 460), 2, lateral=0.45, whole_mm=250),
     _limb("ankle", ("{side}tibia", "{side}talus"), (90, 230), 7, True, 2.1, lateral=0.45, oblique=0.3,
           oblique_deg=18),
     _limb("foot", ("{side}talus", "{side}first metatarsal", "{side}fifth metatarsal"), (170, 310), 6, False, 2.1,
@@ -68,7 +70,7 @@ REGIONS = (
           lateral=0.15, oblique=0.3, oblique_deg=35, tilt_deg=-75, turned=0.4),
     _limb("calcaneus", ("{side}calcaneus",), (90, 170), 2, False, 1.6, lateral=0.65, tilt_deg=-45),
     _limb("elbow", ("{side}humerus", "{side}ulna"), (90, 210), 4, True, 1.6, lateral=0.5, turned=0.3),
-    _limb("forearm", ("{side}radius",), (200, 340), 2, False, 1.6, lateral=0.45, turned=0.4),
+    _limb("forearm", ("{side}radius",), (200, 340), 2, False, 1.6, lateral=0.45, turned=0.4, whole_mm=150),
     _limb("wrist", ("{side}radius", "{side}lunate"), (80, 190), 6, True, 1.6, lateral=0.42, turned=0.6),
     _limb("scaphoid", ("{side}scaphoid",), (60, 120), 1, False, 1.3, lateral=0.2, oblique=0.4, turned=0.7),
     _limb("hand", ("{side}third metacarpal", "{side}lunate", "distal phalanx of {side}middle finger"), (140, 250), 6,
@@ -98,6 +100,8 @@ def places_of(body: Body) -> list[Place]:
         for side in sides:
             names = [name.format(side=side) for name in region.centre]
             if not all(name in body.structures for name in names):
+                continue
+            if region.whole_mm and np.ptp(body.bounds(names[0]), axis=0).max() < region.whole_mm:
                 continue
             if region.joint:
                 centre = body.junction(*names)

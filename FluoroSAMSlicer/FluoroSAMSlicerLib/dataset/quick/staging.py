@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...drr import ProjectionGeometry
+from ...drr.material import AIR_HU
 from ..generation import one_sided, random_tissue
 from ..warp import Warp, mirrored
 from . import metal
 from .bodies import Bodies, PackedBody
+from .contrast import with_contrast
 from .posing import JOINTS, Pose, pose, random_angles
 from .regions import Place
 from .resampling import boxes_of, resample
@@ -30,6 +32,9 @@ SHORT_MM, STIFF = 150.0, 0.35
 
 BENT = 0.8
 """Share of stagings of what has joints that are bent."""
+
+CONTRAST = 0.06
+"""Share of bodies with contrast medium."""
 
 FLESH_MM = 45.0
 """Thickness of flesh that bent bones have around them, at most."""
@@ -75,6 +80,9 @@ def stage(bodies: Bodies, seed: int, number: int, views: int = 12) -> Staged:
     mirror = rng.random() < 0.5
     warp = Warp.random(body, rng, mirror, strength=0.8)
     gain, shift = random_tissue(body, rng)
+    other = np.random.default_rng([seed, number, 3])
+    if other.random() < CONTRAST:
+        shift = with_contrast(shift, body.structures, other)
     region = place.region
     centre = warp.target_of(place.centre[None])[0]
     fields = [field_of(region, rng) for _ in range(views)]
@@ -114,10 +122,25 @@ def stage(bodies: Bodies, seed: int, number: int, views: int = 12) -> Staged:
         metal.implant(implanted, structures, region.name, centre, rng)
         structures |= implanted.names
         count = implanted.next_value
+    tissue, labels, lower = _without_air(tissue, labels, lower, spacing)
     return Staged(
         tissue, labels, np.full(3, spacing), lower, structures, body.name, tuple(staged_views),
         boxes_of(labels, count),
     )  # fmt: skip
+
+
+def _without_air(
+    tissue: np.ndarray, labels: np.ndarray, lower: np.ndarray, spacing_mm: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The part of the volume that attenuates, and its lower corner."""
+    lines, across = (tissue > AIR_HU).any(axis=2), (tissue > AIR_HU).any(axis=(0, 1))
+    box = []
+    for solid in (lines.any(axis=1), lines.any(axis=0), across):
+        inside = np.flatnonzero(solid)
+        box.append(slice(inside[0], inside[-1] + 1) if len(inside) else slice(None))
+    start = [part.start or 0 for part in box[::-1]]
+    tissue, labels = (np.ascontiguousarray(array[tuple(box)]) for array in (tissue, labels))
+    return tissue, labels, lower + spacing_mm * np.array(start)
 
 
 def _posed(packed: PackedBody, place: Place, reach: float, rng: np.random.Generator) -> Pose:

@@ -7,9 +7,11 @@ are float32. Densities by HU are those of ``drr.material``.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
+from ...drr.compiling import compiled
 from ...drr.material import AIR_HU, BONE_HU, METAL_DENSITY, SOFT_HU
 
 ZERO, ONE, HALF = np.float32(0), np.float32(1), np.float32(0.5)
@@ -88,3 +90,21 @@ def trace(tissue, labels, slots, beams, spacing_mm, step, v, y, x, density, path
     density[v, 0, y, x] = soft
     density[v, 1, y, x] = bone
     density[v, 2, y, x] = metal
+
+
+@lru_cache(maxsize=1)
+def view_tracer():
+    """``trace`` for all rays of one view, compiled for the CPU."""
+    # In this file, because numba's cache looks for changes in the compiled function's own file only.
+    global _trace
+    _trace = compiled(trace, fastmath=True)
+    return compiled(_trace_view, fastmath=True)
+
+
+_trace = trace
+
+
+def _trace_view(tissue, labels, slots, beams, spacing_mm, step, v, density, path):
+    for y in range(density.shape[2]):
+        for x in range(density.shape[3]):
+            _trace(tissue, labels, slots, beams, spacing_mm, step, v, y, x, density, path)

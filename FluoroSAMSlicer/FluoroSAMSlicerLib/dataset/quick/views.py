@@ -12,6 +12,9 @@ PIXELS = 256
 FREE = 0.18
 """Share of views from anywhere, as a C-arm takes them."""
 
+ASIDE = 0.35
+"""How far from the middle of the picture what is X-rayed may be, as a share of the field."""
+
 
 def field_of(region: Region, rng: np.random.Generator) -> float:
     """A side of the square field at the centre, mm; now and then a close one."""
@@ -61,11 +64,12 @@ def draw_view(
 def fitted(
     centre: np.ndarray, field: float, box: tuple[np.ndarray, np.ndarray], tilt_deg: float
 ) -> tuple[float, np.ndarray]:
-    """Field and centre so that the cut ends of a body stay out of the picture, where the view lets them."""
+    """Field and centre so that cut ends of a body stay out of the picture, as far as what it is of stays in."""
     if tilt_deg > 35:
         return field, centre
     low, high = box[0][2], box[1][2]
     field = min(field, 0.98 * (high - low))
     half = field / 2
     z = min(max(centre[2], low + half), high - half)
+    z = min(max(z, centre[2] - ASIDE * field), centre[2] + ASIDE * field)
     return field, np.array([centre[0], centre[1], z])
