@@ -161,9 +161,13 @@ def outcome(reader: str, path: Path, stderr: Path) -> tuple[str, str]:
             result = ("library text", file.read(300).decode("utf-8", "replace"))
     if time.perf_counter() - begin > LONGEST_S:
         result = ("slow", f"{time.perf_counter() - begin:.1f} s")
-    if _peak() > MOST_BYTES:
-        result = ("memory", f"{_peak() / 2**30:.1f} GB")
+    if _peak() - _own["bytes"] > MOST_BYTES:
+        result = ("memory", f"{(_peak() - _own['bytes']) / 2**30:.1f} GB more than before")
     return result
+
+
+_own = {"bytes": 0}
+"""What a worker had when it began: one that was forked has what its parent has."""
 
 
 def _peak() -> int:
@@ -178,6 +182,7 @@ def _work(pipe, seed: int, kinds: list[str], seeds: dict, folder: Path) -> None:
     """Take case numbers and send (case, kind, outcome, words); library text goes to a file."""
     stderr = folder / "stderr"
     stderr.touch()
+    _own["bytes"] = _peak()
     descriptor = os.open(stderr, os.O_WRONLY | os.O_APPEND)
     os.dup2(descriptor, 2)
     if "weights" in kinds:
