@@ -88,3 +88,11 @@ def install_small_sat(sat_fixture: Path) -> str:
         tile=tuple(facts["tile"]),
         heads=facts["nhead"],
     ).name
+
+
+@pytest.fixture(scope="session")
+def packed_dolls(tmp_path_factory) -> Path:
+    """A folder of made bodies, packed for quick exposures; every region is in one of them."""
+    from dolls import packed
+
+    return packed(tmp_path_factory.mktemp("packed"))

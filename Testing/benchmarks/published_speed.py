@@ -119,6 +119,7 @@ class Plain:
 
     def __init__(self, network, tokenizer) -> None:
         self.network, self.tokenizer = network, tokenizer
+        self.device = network.masks.iou_token.weight.device
         masks = network.masks
         self.convolutions = []
         for step in masks.upscaling.steps:
@@ -134,21 +135,22 @@ class Plain:
 
         values, self.frame = pixel_values(image, self.network.config)
         image = self.network.image
-        return image.norm(image.neck(image.backbone(values).feature_maps))
+        return image.norm(image.neck(image.backbone(values.to(self.device)).feature_maps))
 
     @torch.inference_mode()
     def prompt(self, features, text, low_res, points=None, labels=None) -> np.ndarray:
         network, masks = self.network, self.network.masks
         given = {}
         if text is not None:
-            given["text"] = network.encode_text(self.tokenizer.encode([text])).code
+            given["text"] = network.encode_text(self.tokenizer.encode([text]).to(self.device)).code
         else:
-            given["text"] = torch.zeros(1, features.shape[1])
+            given["text"] = torch.zeros(1, features.shape[1], device=self.device)
         if points is not None:
             given["points"] = torch.tensor(points)[None].float() * self.frame.scale
             given["labels"] = torch.tensor(labels)[None]
         if low_res is not None:
             given["masks"] = F.avg_pool2d(low_res[None, None], 2)
+        given = {name: tensor.to(self.device) for name, tensor in given.items()}
         sparse, dense = network.encode_prompts(**given)
         own = torch.cat([masks.iou_token.weight, masks.mask_tokens.weight])
         queries, keys = masks.transformer(
@@ -169,7 +171,7 @@ class Plain:
         weights = torch.stack([h(queries[:, 0, 1 + k]) for k, h in enumerate(masks.mask_heads)], dim=1)
         logits = (weights @ maps.flatten(2)).unflatten(2, maps.shape[-2:])[:, 1:]
         scores = masks.iou_head(queries[:, 0, 0])[0, 1:]
-        return (self.frame.restore(logits)[0, int(scores.argmax())] > 0).numpy()
+        return (self.frame.restore(logits.cpu())[0, int(scores.argmax())] > 0).numpy()
 
 
 def new_text(predictor, embedding) -> None:

@@ -183,3 +183,33 @@ def test_interrupted_work_leaves_whole_files_only(start, image, model_folder, tm
     finished = {name.removesuffix(".seg.nrrd") for name in names if name.endswith(".seg.nrrd")}
     pictures = {name.removesuffix(".overlay.png") for name in names if name.endswith(".overlay.png")}
     assert len(finished) >= 2 and finished == pictures and len(finished) < len(many)
+
+
+def test_a_part_is_asked_for_as_the_whole_and_corrections_are_told(run, image, model_folder, tmp_path):
+    result = run(
+        "segment", image, "--text", "left olecranon", "--text", "left humorus",
+        "--text", "left tibial plateau, left tibia",
+        "--model", model_folder, "--device", "cpu", "--json", "--output", "out",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "left olecranon: part of left ulna, which the model was asked for" in result.stdout
+    assert '"humorus" was read as "humerus"' in result.stdout
+    summary = json.loads((tmp_path / "out" / "knee.json").read_text(encoding="utf-8"))
+    by_name = {one["name"]: one for one in summary["structures"]}
+    assert list(by_name) == ["left olecranon", "left humerus", "left tibial plateau", "left tibia"]
+    assert by_name["left olecranon"]["part_of"] == "left ulna" and by_name["left tibia"]["part_of"] is None
+    assert by_name["left humerus"]["corrections"] == [["humorus", "humerus"]]
+    assert by_name["left tibial plateau"]["area_px"] == by_name["left tibia"]["area_px"]
+    assert any("part of left ulna" in note for note in summary["notes"])
+    assert list(segments(tmp_path / "out" / "knee.seg.nrrd")) == list(by_name)
+
+
+def test_a_picture_that_is_turned_says_so(run, image, model_folder, tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    with Image.open(image) as picture:
+        width, height = picture.size
+        picture.save(tmp_path / "turned.png", exif=exif)
+    result = run("segment", "turned.png", "--text", "heart", "--model", model_folder, "--output", "out")
+    assert result.exit_code == 0, result.output
+    assert "note: turned as the file asks" in result.stdout and f"{height} x {width} pixels" in result.stdout

@@ -127,18 +127,6 @@ def test_a_water_box_is_whole_up_to_its_faces():
         assert ((image > 0.4) == (exact > 0.4)).mean() > 0.95
 
 
-@pytest.mark.parametrize(("primary", "secondary"), VIEWS)
-def test_warp_agrees_with_the_march(primary, secondary):
-    pytest.importorskip("warp")
-    ct, view = phantom(rotation(0.3, 0.2, -0.4)), c_arm(primary, secondary)
-    exact = project(ct, view, materials=True, threads=1)
-    result = project(ct, view, materials=True, projector="gpu")
-    assert result.projector == "gpu"
-    assert np.abs(result.line_integral - exact.line_integral).max() < 1e-6 * exact.line_integral.max()
-    for material, amount in exact.area_density.items():
-        assert np.abs(result.area_density[material] - amount).max() < 2e-6 * max(amount.max(), 1)
-
-
 def test_labels_are_exact_with_every_projector():
     ct, view = phantom(), c_arm(20, 10)
     labels = LabelVolume((ct.hu > 0).astype(np.uint8) + (ct.hu > 500), ct.origin, ct.spacing, ct.direction)

@@ -2,8 +2,9 @@
 
     python Testing/evaluation/ablation.py IMAGES WORK MANIFEST [--from compact] [--steps 100]
 
-IMAGES are shards as `Resources/train_compact.py` makes them, MANIFEST what the models are measured on, best real
-radiographs. Prints mean Dice after 0, 1 and 3 clicks, first of what learned from everything. Each training resumes.
+IMAGES are shards as `FluoroSAMSlicerLib.dataset.generate` makes them, MANIFEST what the models are measured on, best
+real radiographs. Prints mean Dice after 0, 1 and 3 clicks, first of what learned from everything. Each training
+resumes.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from FluoroSAMSlicerLib.sat import ScanError, prepare, restore
+from FluoroSAMSlicerLib.sat import ScanError, masks, prepare, restore
 from FluoroSAMSlicerLib.sat.grid import turn_to
 from FluoroSAMSlicerLib.sat.region import body_box
 
@@ -62,6 +62,19 @@ def test_a_ball_found_on_the_grid_is_the_ball_in_the_stored_volume(code, linear)
         # Half a voxel's diagonal of the coarser grid; a linear mask is nearer.
         unsure = 0.8 if linear else 1.7
         assert mask[depth < -unsure].all() and not mask[depth > unsure].any()
+
+
+@pytest.mark.parametrize("linear", [True, False])
+def test_one_axis_after_the_other_gives_what_all_at_once_give(linear):
+    torch.manual_seed(0)
+    probability = torch.rand(20, 24, 12)
+    box = (slice(3, 40), slice(0, 46), slice(5, 30))
+    for placement in placements()[:48]:
+        scan = prepare(image_of(placement)[0], placement, "ct")
+        assert masks._is_aligned(scan.to_grid)
+        one = masks._aligned(probability, scan.to_grid, box, linear)
+        other = masks._oblique(probability, scan.to_grid, box, linear)
+        assert int((one != other).sum()) <= 2
 
 
 def test_the_values_on_the_grid_are_those_of_the_place():

@@ -83,3 +83,17 @@ def test_one_unknown_name_changes_nothing(pyramid, image):
     with pytest.raises(PromptError):
         pyramid.predict_names(pyramid.encode(image), ["left lung", ""])
     assert pyramid.predict_names(pyramid.encode(image), []) == []
+
+
+def test_a_landmark_is_asked_for_by_the_structure_that_it_is_part_of(pyramid, image):
+    embedding = pyramid.encode(image)
+    part, whole = (pyramid.predict(embedding, text=text) for text in ("left olecranon", "left ulna"))
+    assert torch.equal(part.low_res, whole.low_res) and part.structure.name != whole.structure.name
+    assert "part of left ulna" in " ".join(part.notes) and not whole.notes
+    assert pyramid.predict_names(embedding, ["left olecranon"])[0].notes == part.notes
+
+
+def test_no_points_may_be_none(pyramid, image):
+    embedding = pyramid.encode(image)
+    none = pyramid.predict(embedding, text="left lung", points=None, labels=None)
+    assert torch.equal(none.low_res, pyramid.predict(embedding, text="left lung").low_res)

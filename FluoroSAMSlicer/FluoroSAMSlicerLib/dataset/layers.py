@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import numpy as np
 
 from ..drr import Grid, LabelVolume, VolumeError
 from ..drr.reading import read_image
+from ..radiograph.nrrd_header import nrrd_damage
+from ..radiograph.quiet import libraries_silent
 from .body import DatasetError
 from .dicom_seg_labels import dicom_seg_in, read_dicom_seg, segment_names
 from .label_names import (
@@ -162,8 +165,7 @@ def _file(path: Path, names: Path | None) -> Iterator[Layer]:
     import SimpleITK as sitk
 
     image = read_image(path)
-    header = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
-    segments = {} if names else _segments(header)
+    segments = {} if names else _segments(_metadata(image))
     count = image.GetNumberOfComponentsPerPixel()
     if not segments and count > 1:
         raise DatasetError(
@@ -241,13 +243,28 @@ def header_segments(path: Path) -> dict[int, Pairs]:
     """(label value, name) by layer, of the segments in a ``.seg.nrrd``'s header. Raises DatasetError."""
     import SimpleITK as sitk
 
+    damage = nrrd_damage(path)
+    if damage:
+        raise DatasetError(f"{path}: not a readable label map ({damage})")
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
+        with libraries_silent():
+            reader.ReadImageInformation()
     except RuntimeError as error:
         raise DatasetError(f"{path}: not a readable label map") from error
-    return _segments({key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()})
+    return _segments(_metadata(reader))
+
+
+def _metadata(source) -> dict[str, str]:
+    """The header's entries that are text; damaged ones are no UTF-8, of which SimpleITK makes no string."""
+    found = {}
+    for key in source.GetMetaDataKeys():
+        with suppress(TypeError, UnicodeError, RuntimeError):
+            value = source.GetMetaData(key)
+            value.encode()
+            found[key] = value
+    return found
 
 
 def _segments(header: dict[str, str]) -> dict[int, Pairs]:

@@ -56,11 +56,16 @@ class RenderedImage:
 
 
 def render(
-    subject: LabelledCT, planned: PlannedImage, settings: SetSettings, threads: int | None = None
+    subject: LabelledCT,
+    planned: PlannedImage,
+    settings: SetSettings,
+    threads: int | None = None,
+    projector: str = "exact",
 ) -> RenderedImage:
     """Make one planned image of a loaded CT; the same arguments give the same bits.
 
-    threads: default one a processor; they change nothing but the time. For a preview pass
+    threads: default one a processor; they change nothing but the time. projector: "exact", or "gpu", which differs
+    in the last digits. For a preview pass
     ``settings.resized(256)``. Raises DRRError, for instance for a source inside the patient.
     """
     aim, isocentre = _isocentre(subject, planned, settings)
@@ -73,6 +78,7 @@ def render(
         materials=True,
         label_values=sorted({value for own in subject.structures.values() for value in own}),
         threads=threads,
+        projector=projector,
         tools=tools,
     )
     exposure = Exposure(

@@ -13,7 +13,7 @@ from .compiling import compiled
 from .errors import DRRError, MeshError
 from .material import MATERIALS, density_table
 from .mesh import Mesh, crossings
-from .projectors import rays
+from .rays import rays
 from .volume import CTVolume
 
 

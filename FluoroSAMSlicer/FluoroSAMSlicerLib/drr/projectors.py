@@ -16,11 +16,12 @@ import numpy as np
 from .errors import DRRError
 from .geometry import ProjectionGeometry
 from .material import MATERIALS, density_table
-from .volume import CTVolume, Grid, LabelVolume
+from .rays import rays
+from .volume import CTVolume, LabelVolume
 
 PROJECTORS = ("exact", "fast", "preview", "gpu", "torch")
 """exact: Siddon. fast: bilinear slices sampled half a voxel apart. preview: 1 voxel or 1 pixel apart.
-gpu: Siddon on NVIDIA Warp. torch: bilinear slices, for machines without numba."""
+gpu: Siddon on CUDA (numba-cuda). torch: bilinear slices, for machines without numba."""
 SPACING = {"fast": 0.5, "preview": 1.0}
 _TISSUE_HU = -500
 
@@ -46,10 +47,6 @@ def image(
             made = _fast(ct, view, materials, SPACING[projector], threads)
             if made is not None:
                 return made, projector
-    if projector == "gpu":
-        from . import gpu
-
-        return gpu.project_image(ct, view, materials), "gpu"
     return march(ct, view, materials, None, threads)[0], "exact"
 
 
@@ -102,20 +99,10 @@ class Tracks:
     """The labels' side of a march: which label goes to which plane of path lengths or to which bit."""
 
     def __init__(self, labels: LabelVolume, values: np.ndarray, path_mm=None, bits=None, first: int = 0):
-        self.labels, self.path_mm, self.bits = labels, path_mm, bits
+        self.labels, self.values, self.path_mm, self.bits = labels, np.asarray(values), path_mm, bits
+        self.first, self.count = first, len(values)
         self.slots = np.full(65536, -1, dtype=np.int32)
         self.slots[values] = np.arange(first, first + len(values), dtype=np.int32)
-
-
-def rays(grid: Grid, view: ProjectionGeometry, shift: float) -> tuple[np.ndarray, ...]:
-    """First pixel, steps to the next column and row, and source, in continuous voxel index plus ``shift``."""
-    step = np.linalg.inv(grid.index_to_world)
-    return (
-        grid.world_to_index(view.first_pixel) + shift,
-        step @ (view.column_axis * view.pixel_mm[0]),
-        step @ (view.row_axis * view.pixel_mm[1]),
-        grid.world_to_index(view.source) + shift,
-    )
 
 
 def in_pieces(work: Callable[[int, int], None], count: int, threads: int | None, smallest: int = 1) -> None:

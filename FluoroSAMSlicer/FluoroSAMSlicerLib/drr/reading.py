@@ -23,10 +23,19 @@ def read_volume(path: str | Path, series: str | None = None, any_modality: bool 
     from .dicom_volume import is_dicom, read_dicom_volume
     from .nifti import is_nifti, read_nifti
 
-    if path.is_dir() or is_dicom(path):
-        return read_dicom_volume(path, series, any_modality)
-    if is_nifti(path):
-        return read_nifti(path)
+    try:
+        if path.is_dir() or is_dicom(path):
+            return read_dicom_volume(path, series, any_modality)
+        if is_nifti(path):
+            return read_nifti(path)
+    except VolumeError:
+        raise
+    except MemoryError as error:
+        raise VolumeError(f"{path}: there is not enough memory to read it") from error
+    except Exception as error:  # damaged headers fail in as many ways as they have fields
+        raise VolumeError(
+            f"{path}: is damaged and cannot be read ({' '.join(str(error).split())[:200]})"
+        ) from error
     image = read_image(path)
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise VolumeError(
@@ -48,8 +57,15 @@ def read_image(path: Path):
     import SimpleITK as sitk
 
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    from ..radiograph.nrrd_header import nrrd_damage
+    from ..radiograph.quiet import libraries_silent
+
+    damage = nrrd_damage(path)
+    if damage:
+        raise VolumeError(f"{path}: not a readable volume ({damage})")
     try:
-        return sitk.ReadImage(str(path))
+        with libraries_silent():
+            return sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise VolumeError(f"{path}: not a readable volume ({_cause(error)})") from error
 

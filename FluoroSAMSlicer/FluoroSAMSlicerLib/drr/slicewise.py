@@ -1,4 +1,4 @@
-"""Bilinear slices in torch (Joseph's method): the last resort where neither numba nor Warp is installed."""
+"""Bilinear slices in torch (Joseph's method): the last resort where numba is not installed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from .geometry import ProjectionGeometry
 from .material import density_table
-from .projectors import rays
+from .rays import rays
 from .volume import CTVolume
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.pixels import apply_color_lut, pixel_array
+from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from .image import RadiographError, cause
+from .quiet import libraries_silent
 from .stored_bits import samples
 
 DECODERS = {
@@ -40,7 +41,9 @@ def stored_values(path: Path, dataset: Dataset, frame: int) -> tuple[np.ndarray,
     Which bits of a word are its value, and which values are padding, is told by :func:`samples`. Raises
     :class:`RadiographError` for data that do not decode and for a decoder that is not installed.
     """
-    return samples(_decoded(path, dataset, frame), dataset)
+    with libraries_silent():
+        words = _decoded(path, dataset, frame)
+    return samples(words, dataset)
 
 
 def _decoded(path: Path, dataset: Dataset, frame: int) -> np.ndarray:
@@ -49,7 +52,7 @@ def _decoded(path: Path, dataset: Dataset, frame: int) -> np.ndarray:
         dataset.file_meta = FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = syntax
     try:
-        values = pixel_array(dataset, index=frame, correct_unused_bits=False)
+        values = _by_plugins(dataset, syntax, frame)
         if dataset.PhotometricInterpretation == "PALETTE COLOR":
             values = apply_color_lut(values, dataset)[..., :3]
         return values
@@ -70,6 +73,32 @@ def _decoded(path: Path, dataset: Dataset, frame: int) -> np.ndarray:
         raise RadiographError(
             f"{path}: its pixels cannot be decoded, it is truncated or damaged ({syntax.name}: {reason})"
         ) from error
+
+
+def _by_plugins(dataset: Dataset, syntax: UID, frame: int) -> np.ndarray:
+    """One frame by the first of pydicom's decoders that takes it.
+
+    GDCM comes last, and only where there is no other: damaged code streams make it end the whole process.
+    """
+    options = {"index": frame, "correct_unused_bits": False}
+    if not syntax.is_encapsulated:
+        return pixel_array(dataset, **options)
+    try:
+        plugins = get_decoder(syntax).available_plugins
+    except NotImplementedError:
+        plugins = ()
+    safe = sorted((name for name in plugins if name != "gdcm"), key=lambda name: name == "pillow")
+    failure: BaseException | None = None
+    for name in safe:
+        try:
+            return pixel_array(dataset, decoding_plugin=name, **options)
+        except (KeyboardInterrupt, SystemExit, MemoryError):
+            raise
+        except BaseException as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+    return pixel_array(dataset, **options)
 
 
 def _decoded_by_itk(path: Path, dataset: Dataset, frame: int) -> np.ndarray | None:

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 from .image import Radiograph, RadiographError, cause
+from .quiet import libraries_silent
 
 PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM", b"GIF8")
 VOLUMES = (".nrrd", ".nhdr", ".mha", ".mhd", ".nii", ".nii.gz", ".hdr", ".img")
@@ -37,7 +38,7 @@ def read_radiograph(path: Path | str, frame: int = 0, invert: bool | None = None
     if not head:
         raise RadiographError(f"{path}: the file is empty")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), libraries_silent():
             warnings.simplefilter("ignore")  # what matters of them is in the error or in the notes
             return dataclasses.replace(_read(path, head, frame, invert), path=path)
     except RadiographError:

@@ -18,6 +18,7 @@ from .image import (
     refuse_frame,
     refuse_size,
 )
+from .nrrd_header import nrrd_damage
 
 
 def read_slice(path: Path, frame: int, invert: bool | None) -> Radiograph:
@@ -43,6 +44,9 @@ def slice_values(path: Path) -> tuple[np.ndarray, tuple[float, float]]:
     """Grey values (H, W) and (x, y) mm of a file that SimpleITK reads and that holds one slice along any axis."""
     import SimpleITK as sitk
 
+    damage = nrrd_damage(path)
+    if damage:
+        raise RadiographError(f"{path}: {damage}")
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:

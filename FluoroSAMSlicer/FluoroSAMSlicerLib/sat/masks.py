@@ -100,28 +100,69 @@ def restore(
     if box is None:
         return EMPTY
     mask = np.zeros([part.stop - part.start for part in box], bool)
+    sample = _aligned if _is_aligned(scan.to_grid) else _oblique
     rows = max(1, SLAB_VALUES // 4 // max(1, mask.shape[1] * mask.shape[2]))
-    size = torch.tensor(probability.shape, dtype=torch.float64)
-    steps = torch.from_numpy(scan.to_grid)
-    axes = [torch.arange(part.start, part.stop, dtype=torch.float64) for part in box]
     for begin, end in slabs(mask.shape[0], rows):
         check()
-        i, j, k = axes[0][begin:end, None, None, None], axes[1][:, None, None], axes[2][:, None]
-        at = i * steps[:3, 0] + j * steps[:3, 1] + k * steps[:3, 2] + steps[:3, 3]
-        inside = ((at >= -EDGE) & (at <= size - 1 + EDGE)).all(-1)
-        if linear:
-            unit = (at.clamp_(min=0).minimum(size - 1) * 2 + 1) / size - 1
-            found = F.grid_sample(
-                probability[None, None],
-                unit.flip(-1).float()[None],
-                padding_mode="border",
-                align_corners=False,
-            )[0, 0]
-        else:
-            nearest = (at + NEAREST_SHIFT).floor_().clamp_(min=0).minimum(size - 1).long()
-            found = probability[nearest[..., 0], nearest[..., 1], nearest[..., 2]]
-        mask[begin:end] = ((found > THRESHOLD) & inside).numpy()
+        part = (slice(box[0].start + begin, box[0].start + end), *box[1:])
+        mask[begin:end] = sample(probability, scan.to_grid, part, linear).numpy()
     return _trimmed(MaskBox(tuple(part.start for part in box), mask))
+
+
+def _is_aligned(to_grid: np.ndarray) -> bool:
+    """Whether the stored axes run along those of the grid, as in most scans."""
+    steps = np.abs(to_grid[:3, :3])
+    return bool((np.sort(steps, axis=1)[:, :2] <= 1e-9 * steps.max()).all())
+
+
+def _aligned(
+    probability: Tensor, to_grid: np.ndarray, box: tuple[slice, slice, slice], linear: bool
+) -> Tensor:
+    """The mask in the stored voxels of ``box``: one axis after the other, which is far quicker than at once."""
+    columns = np.abs(to_grid[:3, :3]).argmax(1)
+    inside = torch.ones([part.stop - part.start for part in box], dtype=torch.bool)
+    values = probability
+    # The axis that runs along the slab's few rows first, so that what follows is small.
+    for axis in sorted(range(3), key=lambda axis: columns[axis]):
+        column = int(columns[axis])
+        size = probability.shape[axis]
+        at = to_grid[axis, column] * np.arange(box[column].start, box[column].stop) + to_grid[axis, 3]
+        shape = [-1 if other == column else 1 for other in range(3)]
+        inside &= torch.from_numpy((at >= -EDGE) & (at <= size - 1 + EDGE)).view(shape)
+        at = at.clip(0, size - 1) if linear else np.floor(at + NEAREST_SHIFT).clip(0, size - 1)
+        low = np.minimum(at.astype(np.int64), max(0, size - 2))
+        weight = torch.from_numpy((at - low).astype(np.float32)).view(
+            [-1 if other == axis else 1 for other in range(3)]
+        )
+        first = values.index_select(axis, torch.from_numpy(low))
+        second = values.index_select(axis, torch.from_numpy(np.minimum(low + 1, size - 1)))
+        values = first.lerp_(second, weight)
+    order = [int(np.flatnonzero(columns == column)[0]) for column in range(3)]
+    return (values.permute(order) > THRESHOLD) & inside
+
+
+def _oblique(
+    probability: Tensor, to_grid: np.ndarray, box: tuple[slice, slice, slice], linear: bool
+) -> Tensor:
+    """The mask in the stored voxels of ``box``, whatever way their axes run."""
+    i, j, k = (torch.arange(part.start, part.stop, dtype=torch.float64) for part in box)
+    inside, places = None, []
+    for axis in range(3):
+        steps, size = to_grid[axis], probability.shape[axis]
+        plane = j[:, None] * steps[1] + k[None, :] * steps[2] + steps[3]
+        at = i[:, None, None] * steps[0] + plane
+        within = (at >= -EDGE) & (at <= size - 1 + EDGE)
+        inside = within if inside is None else inside & within
+        if linear:
+            places.append(at.clamp_(0, size - 1).mul_(2).add_(1).div_(size).sub_(1).float())
+        else:
+            places.append(at.add_(NEAREST_SHIFT).floor_().clamp_(0, size - 1).long())
+    if linear:
+        grid = torch.stack(places[::-1], -1)[None]
+        found = F.grid_sample(probability[None, None], grid, padding_mode="border", align_corners=False)[0, 0]
+    else:
+        found = probability[tuple(places)]
+    return (found > THRESHOLD) & inside
 
 
 def _stored_box(probability: Tensor, scan: Scan) -> tuple[slice, slice, slice] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,6 @@ from ..sat.features import own_folder, require_room
 from ..sat.modality import MODALITIES
 from ..sat.names import Request
 from ..sat.region import body_box, box_between
-from ..sat.slabs import convolve
 from ..sat.storage import SatModel, load_sat_model
 from ..sat.windows import FAST, Window, only_air, plan_windows
 from .ct_labels import CTLabels, StructureLabel, Volume
@@ -38,15 +36,14 @@ from .device import choose_device, cpu_has_bfloat16, memory_is_full, sensible_th
 from .errors import DeviceError
 from .label_settings import ALL, AS_PUBLISHED, BODY, Estimate, LabelSettings
 from .pace import Pace, Progress
+from .speed import Speed
 
 IN_MEMORY = 2 << 30
 """Features up to this size (bytes) are kept in memory, larger ones on disk."""
 MASK_BYTES = 1 << 30
 """What the probabilities of the names that are computed at a time may take."""
-MASK_WORK = 400.0
+MASK_WORK = 2000.0
 """What a name costs on a voxel of a window, in multiply-adds that take as long."""
-TRIAL_ROWS = 4
-"""Rows of a window that the speed is measured on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +91,7 @@ class Labeller:
         self._queries: dict[tuple[str, str], Tensor] = {}
         self._scan: tuple[str, Scan] | None = None
         self._store: tuple[str, FeatureStore] | None = None
-        self._speed: dict[torch.dtype, float] = {}
+        self._speed = Speed(self.network, self.device)
         self._lock = RLock()
 
     @classmethod
@@ -152,7 +149,7 @@ class Labeller:
             return Estimate(
                 len(view.windows),
                 len(view.windows) - len(missing),
-                work / self._measured_speed(),
+                work / self._speed.of(self._kind),
                 len(missing) * self._window_bytes(),
             )
 
@@ -298,33 +295,6 @@ class Labeller:
     def _work(self, missing: int, count: int, names: int) -> float:
         """Multiply-adds that take as long as everything that is to be done."""
         return missing * self.network.config.work + names * self._mask_work(count)
-
-    def _measured_speed(self) -> float:
-        """Multiply-adds a second of the U-Net's full-resolution layers here."""
-        if self._kind not in self._speed:
-            block = self.network.backbone.encoder.stages[0][0].convs[-1]
-            config = self.network.config
-            shape = (config.features[0], TRIAL_ROWS, *config.tile[1:])
-            volume = torch.zeros(shape, dtype=self._kind, device=self.device)
-            done: list[float] = []
-            for _ in range(2):
-                self._wait()
-                begin = time.perf_counter()
-                work = 0.0
-
-                def tick(part: float) -> None:
-                    nonlocal work
-                    work += part
-
-                convolve(volume, block.conv.weight, block.conv.bias, tick)
-                self._wait()
-                done.append(work / max(time.perf_counter() - begin, 1e-9))
-            self._speed[self._kind] = done[-1]
-        return self._speed[self._kind]
-
-    def _wait(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
 
 
 def _key(voxels: np.ndarray, placement: np.ndarray, *settings) -> str:

@@ -26,6 +26,7 @@ from .prediction import Candidates, Prediction
 from .prompt import Prompt, named_structure
 
 if TYPE_CHECKING:
+    from ..anatomy import Structure
     from ..radiograph import Radiograph
 
 Answer = TypeVar("Answer")
@@ -149,8 +150,9 @@ class Predictor:
         ``points`` (x, y) and ``box`` (x1, y1, x2, y2) are in the image's own pixels, pixel centres at
         integers; ``labels`` are 1 inside the structure, 0 outside. ``text`` is resolved to the canonical name
         of a structure, which is what the model reads; a group that has a name ("lungs") is asked for by that
-        name. With ``allow_unknown`` a text outside the vocabulary reaches the model as typed. ``previous`` is
-        the prediction to correct: its low-resolution logits become the mask prompt.
+        name, a landmark by the structure that it is part of, which ``Prediction.notes`` say. With
+        ``allow_unknown`` a text outside the vocabulary reaches the model as typed. ``previous`` is the prediction
+        to correct: its low-resolution logits become the mask prompt.
 
         Of the three candidates the best-scoring one that satisfies every click is the answer: positive
         clicks inside the mask, negative ones outside. If none does, it is the candidate that satisfies most
@@ -172,12 +174,12 @@ class Predictor:
             if previous.image != embedding.key:
                 raise PromptError("the previous prediction is of another image: start without it")
         structure = None if prompt.text is None else named_structure(prompt.text, allow_unknown)
-        phrase = structure.name if structure else prompt.text
+        phrase = structure.asked if structure else prompt.text
         mask = None if previous is None else previous.low_res
         with self._lock:
             candidates, chosen = self._on_device(lambda: self._decide(embedding, prompt, phrase, mask))
             corrected = obeying(outlasting(candidates, prompt, mask), prompt)
-            made_by = embedding.key, embedding.model, self.version, self._full
+            made_by = embedding.key, embedding.model, self.version, self._notes(structure)
             result = Prediction(prompt, structure, candidates, chosen, *made_by, corrected)
             return self.choose(embedding, result, chosen)
 
@@ -196,26 +198,34 @@ class Predictor:
             raise PromptError("a name is empty: give the name of a structure")
         structures = [named_structure(prompt.text, allow_unknown) for prompt in prompts]
         phrases = [
-            structure.name if structure else prompt.text
+            structure.asked if structure else prompt.text
             for structure, prompt in zip(structures, prompts, strict=True)
         ]
         with self._lock:
             found = self._on_device(lambda: self._named(embedding, phrases)) if phrases else []
-            made_by = embedding.key, embedding.model, self.version, self._full
+            made_by = embedding.key, embedding.model, self.version
             return [
-                self.choose(embedding, Prediction(prompt, structure, candidates, 0, *made_by), 0)
+                self.choose(
+                    embedding, Prediction(prompt, structure, candidates, 0, *made_by, self._notes(structure)), 0
+                )
                 for prompt, structure, candidates in zip(prompts, structures, found, strict=True)
             ]
 
     def choose(self, embedding: ImageEmbedding, prediction: Prediction, candidate: int) -> Prediction:
         """The prediction with ``candidate``, the index of one of its three, as its mask."""
-        phrase = prediction.structure.name if prediction.structure else prediction.prompt.text
+        phrase = prediction.structure.asked if prediction.structure else prediction.prompt.text
         found = (prediction.corrected or prediction.candidates).low_res[candidate]
         with self._lock:
             close_ups = self._on_device(
                 lambda: self._look_closer(embedding, prediction.prompt, phrase, found)
             )
         return replace(prediction, chosen=candidate, close_ups=close_ups)
+
+    def _notes(self, structure: Structure | None) -> tuple[str, ...]:
+        """What the user should know of an answer."""
+        if structure is None or not structure.part_of:
+            return self._full
+        return (*self._full, f"{structure.name}: part of {structure.asked}, which the model was asked for")
 
     def _look_closer(
         self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, found: Tensor

@@ -114,6 +114,7 @@ def _text(text: object) -> str | None:
 
 
 def _clicks(points: Sequence, labels: Sequence) -> tuple[tuple[tuple[float, float], ...], tuple[int, ...]]:
+    points, labels = (() if given is None else given for given in (points, labels))
     places = _numbers(points, POINTS)
     if places.size == 0:
         places = places.reshape(0, 2)

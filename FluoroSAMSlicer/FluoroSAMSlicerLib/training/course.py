@@ -250,13 +250,24 @@ class Training:
             state = torch.load(path, weights_only=True, map_location=self.device)
         except (OSError, RuntimeError, EOFError) as error:
             raise DatasetError(f"{path}: cannot be read ({error}); remove it to begin anew") from error
-        if state["names"] != self.stream.names:
+        known = len(state["names"])
+        if state["names"] != self.stream.names[:known]:
             raise DatasetError(
                 f"{path}: was trained on other bodies; give another folder, or the same bodies"
             )
         self.network.load_state_dict(state["network"])
+        if added := len(self.stream.names) - known:
+            with torch.no_grad():
+                fresh = self.network.text.codebook.rows[self.rows[known:]]
+                fresh.copy_(torch.randn(added, fresh.shape[1]))
+                self.network.text.codebook.rows[self.rows[known:]] = fresh
         self.average, self.step = state["average"], state["step"]
         self.optimiser.load_state_dict(state["optimiser"])
+        with torch.no_grad():  # codes of names that are new since
+            rows = self.network.text.codebook.rows
+            new = torch.randn(rows[known : len(self.stream.names)].shape, generator=self.generator.manual_seed(known))
+            rows[known : len(self.stream.names)] = new.to(rows)
+            self.average["text.codebook.rows"][known : len(self.stream.names)] = new.to(rows)
 
     def _log(self, figures: dict[str, float]) -> None:
         columns = ("step", "loss", "names", "small", "before", "box", "round1", "round2", "seconds")

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from ..dataset.masks import MaskRule
 from ..dataset.quick import load_packed, march, stage
+from ..dataset.quick.metal import NAMES as PROSTHESES
 from .augment import behind_patient, burn_in, develop, expose, shutter
 from .implants import Drawing, draw_implants
 from .name_batch import Asking, NameBatch, framed
@@ -38,7 +39,7 @@ class ExposureStream(Dataset):
         self.folder, self.size, self.bodies, self.views, self.seed = Path(folder), size, bodies, views, seed
         self.packed = load_packed(folder)
         catalogue = _Catalogue(self.packed)
-        self.asking = Asking(Prompts(catalogue), catalogue)
+        self.asking = Asking(Prompts(catalogue), catalogue, PROSTHESES)
         self.names = self.asking.names
         self.rule = MaskRule()
 

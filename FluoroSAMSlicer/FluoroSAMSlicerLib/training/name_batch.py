@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,13 +40,19 @@ class NameBatch:
 
 
 class Asking:
-    """Which names are asked of an image: those of ``prompts``, by what its reader knows of each body."""
+    """Which names are asked of an image: those of ``prompts``, by what its reader knows of each body.
 
-    def __init__(self, prompts: Prompts, reader) -> None:
-        self.prompts, self.names = prompts, prompts.names
+    ``added`` are names of what no body has unless it is put in, so that it is known where there is none.
+    """
+
+    def __init__(self, prompts: Prompts, reader, added: Sequence[str] = ()) -> None:
+        own = prompts.names
+        self.prompts, self.names = prompts, [*own, *(name for name in added if name not in own)]
         self.position = {name: number for number, name in enumerate(self.names)}
-        self.known = prompts.known(reader)
-        self.opposite = {name: prompts.anatomy.mirrored(name) for name in prompts.askable}
+        more = np.ones(len(self.names) - len(own), bool)
+        self.known = {body: np.append(known, more) for body, known in prompts.known(reader).items()}
+        sided = (*prompts.askable, *added)
+        self.opposite = {name: prompts.anatomy.mirrored(name) for name in sided}
 
     def choose(
         self, body: str, masks: Mapping[str, np.ndarray], shape: tuple[int, int], rng: np.random.Generator

@@ -252,3 +252,28 @@ def test_a_sagittal_image_keeps_its_masks_in_place(scene, volume):
     assert np.array_equal(
         segment_mask(node, set_segment(node, volume, resolve("heart"), mask, {}), volume), mask
     )
+
+
+def heard(node) -> list[str]:
+    """The events of a segmentation node from now on, each of which Slicer's views and tables answer."""
+    events: list[str] = []
+    node.AddObserver("AnyEvent", lambda caller, event: events.append(event))
+    return events
+
+
+def test_a_new_segment_and_a_new_mask_are_few_events_however_many_tags(node, volume):
+    tags = {f"tag{number}": "value" for number in range(12)}
+    events = heard(node)
+    set_segment(node, volume, resolve("left lung"), block(slice(5, 20), slice(5, 20)), tags)
+    added = len(events)
+    plain = heard(node)
+    set_segment(node, volume, resolve("right lung"), block(slice(5, 20), slice(40, 60)), {})
+    assert added <= len(plain) + 1
+
+    events.clear()
+    changed = {name: "another" for name in tags}
+    set_segment(node, volume, resolve("left lung"), block(slice(8, 30), slice(5, 20)), changed)
+    assert 0 < len(events) < 8
+    kept = node.GetSegmentation().GetSegment(find_segment(node, resolve("left lung")))
+    assert tag(kept, "FluoroSAM.tag3") == "another"
+    assert segment_mask(node, find_segment(node, resolve("left lung")), volume).sum() == 22 * 15

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from ..body import Body, DatasetError
 from .regions import REGIONS, Place
+from .skeleton import Skeleton, skeleton
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +20,35 @@ class PackedBody:
 
     body: Body
     places: tuple[Place, ...]
+
+    @cached_property
+    def count(self) -> int:
+        """One more than the largest label value."""
+        return int(self.body.labels.max()) + 1
+
+    @cached_property
+    def cuts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Points (N, 3) of tissue, LPS mm, where the scan ends below and above; none where the body itself ends."""
+        body, found = self.body, []
+        for k in (0, body.hu.shape[0] - 1):
+            where = np.argwhere(body.hu[k] > -600)
+            where = where[:: max(1, len(where) // 200)]
+            index = np.concatenate([where[:, ::-1], np.full((len(where), 1), k)], axis=1)
+            found.append(body.origin + body.spacing * index)
+        return found[0], found[1]
+
+    @cached_property
+    def skeletons(self) -> dict[str, Skeleton]:
+        """By side, "left ", "right " or "", the skeletons of the sides that have joints."""
+        found = {side: skeleton(self.body, side) for side in ("left ", "right ", "")}
+        return {side: bones for side, bones in found.items() if bones.joints}
+
+    def skeleton_at(self, point: np.ndarray) -> Skeleton | None:
+        """The skeleton of the side on which a point (x, y, z), LPS mm, lies; None where nothing has a joint."""
+        def distance(bones: Skeleton) -> float:
+            return min(float(np.linalg.norm(joint.centre - point)) for joint in bones.joints)
+
+        return min(self.skeletons.values(), key=distance, default=None)
 
 
 class Bodies(Sequence):

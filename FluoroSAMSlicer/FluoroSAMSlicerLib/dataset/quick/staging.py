@@ -9,7 +9,9 @@ import numpy as np
 from ...drr import ProjectionGeometry
 from ..generation import one_sided, random_tissue
 from ..warp import Warp, mirrored
-from .bodies import Bodies
+from . import metal
+from .bodies import Bodies, PackedBody
+from .posing import JOINTS, Pose, pose, random_angles
 from .regions import Place
 from .resampling import boxes_of, resample
 from .views import draw_view, field_of
@@ -22,6 +24,15 @@ REACH_MM = 60.0
 
 LIMB_MM, TRUNK_MM = 110.0, 250.0
 """How far to the side of the centre a body is kept: a limb without its neighbours, a trunk without the arms."""
+
+SHORT_MM, STIFF = 150.0, 0.35
+"""A limb of which less than this is there beyond a joint is bent this much less: its cut end should not show."""
+
+BENT = 0.8
+"""Share of stagings of what has joints that are bent."""
+
+FLESH_MM = 45.0
+"""Thickness of flesh that bent bones have around them, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,21 +88,62 @@ def stage(bodies: Bodies, seed: int, number: int, views: int = 12) -> Staged:
     lower[0], upper[0] = max(lower[0], centre[0] - aside), min(upper[0], centre[0] + aside)
     if region.limb:
         keep = kept(place, body)
+    # Drawn apart, so that the other choices of a staging do not depend on it.
+    bent = _posed(packed, place, reach, np.random.default_rng([seed, number, 1]))
+    if bent.moves:
+        corners = np.stack(np.meshgrid(*zip(bent.lower - FLESH_MM, bent.upper + FLESH_MM, strict=True)), -1)
+        corners = warp.target_of(corners.reshape(-1, 3))
+        for axis, side in enumerate((aside, reach - 30, reach)):
+            lower[axis] = max(min(lower[axis], corners[:, axis].min()), centre[axis] - side)
+            upper[axis] = min(max(upper[axis], corners[:, axis].max()), centre[axis] + side)
     extent = upper - lower
     spacing = max(float(body.spacing.min()), float(np.prod(extent) / LARGEST) ** (1 / 3))
     shape = tuple(np.maximum(np.ceil(extent / spacing).astype(int), 4)[::-1].tolist())
-    tissue, labels = resample(body, warp, lower, spacing, shape, keep, gain, shift)
+    tissue, labels = resample(body, warp, lower, spacing, shape, keep, gain, shift, bent)
 
     staged_views = []
+    shown = _uncut(packed, warp, keep, lower, upper)
     for field in fields:
-        kind, geometry = draw_view(region, centre, field, (lower, upper), rng)
+        kind, geometry = draw_view(region, centre, field, shown, rng)
         staged_views.append(QuickView(region.name, kind, geometry))
     structures = mirrored(body.structures) if mirror else dict(body.structures)
-    count = 1 + max((max(values) for values in structures.values()), default=0)
+    count = packed.count
+    rng = np.random.default_rng([seed, number, 2])
+    if rng.random() < metal.SHARE:
+        implanted = metal.Implanted(tissue, labels, lower, spacing, count)
+        metal.implant(implanted, structures, region.name, centre, rng)
+        structures |= implanted.names
+        count = implanted.next_value
     return Staged(
         tissue, labels, np.full(3, spacing), lower, structures, body.name, tuple(staged_views),
         boxes_of(labels, count),
     )  # fmt: skip
+
+
+def _posed(packed: PackedBody, place: Place, reach: float, rng: np.random.Generator) -> Pose:
+    if rng.random() > BENT or not JOINTS.get(place.region.name):
+        return Pose.none()
+    bones = packed.skeleton_at(place.centre)
+    if bones is None:
+        return Pose.none()
+    angles = random_angles(place.region.name, rng)
+    near = [abs(cut[:, 2] - place.centre[2]).min() for cut in packed.cuts if len(cut)]
+    if min(near, default=np.inf) < SHORT_MM:
+        angles = {joint: (STIFF * bend, STIFF * side) for joint, (bend, side) in angles.items()}
+    return pose(bones, place.region.name, angles, packed.count, place.centre, reach)
+
+
+def _uncut(
+    packed: PackedBody, warp: Warp, keep: tuple[float, float], lower: np.ndarray, upper: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The box of what there is of the body without its cut ends, which a warp leaves slanting."""
+    low, high = lower.copy(), upper.copy()
+    below, above = (cut[(cut[:, 0] > keep[0]) & (cut[:, 0] < keep[1])] for cut in packed.cuts)
+    if len(below):
+        low[2] = max(low[2], warp.target_of(below)[:, 2].max())
+    if len(above):
+        high[2] = min(high[2], warp.target_of(above)[:, 2].min())
+    return (low, high) if high[2] - low[2] > 0.5 * (upper[2] - lower[2]) else (lower, upper)
 
 
 def drawn(bodies: Bodies, rng: np.random.Generator) -> tuple[int, Place]:

@@ -79,9 +79,17 @@ def set_segment(
     segment_id = find_segment(segmentation, structure)
     if segment_id:
         logic = slicer.vtkSlicerSegmentationsModuleLogic
-        if not logic.SetBinaryLabelmapToSegment(labelmap, segmentation, segment_id, logic.MODE_REPLACE):
-            raise SceneError(f"The segment {structure.name} cannot be updated.")
-        segment = segments.GetSegment(segment_id)
+        # One event for mask and tags: each of them makes every view and table of the application look anew.
+        modifying = segmentation.StartModify()
+        try:
+            if not logic.SetBinaryLabelmapToSegment(labelmap, segmentation, segment_id, logic.MODE_REPLACE):
+                raise SceneError(f"The segment {structure.name} cannot be updated.")
+            segment = segments.GetSegment(segment_id)
+            for tag, text in stored_tags.items():
+                if _tag(segment, tag) != text:
+                    segment.SetTag(tag, text)
+        finally:
+            segmentation.EndModify(modifying)
     else:
         segment = slicer.vtkSegment()
         segment.SetName(structure.name)
@@ -91,12 +99,11 @@ def set_segment(
         segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), _tag_text(structure.terminology))
         segment.AddRepresentation(LABELMAP, labelmap)
         segment_id = segments.GenerateUniqueSegmentID(re.sub(r"\s+", "_", structure.name.strip()))
-        # The tag must be there before the segment is announced to observers.
-        segment.SetTag(STRUCTURE_TAG, stored_tags[STRUCTURE_TAG])
+        # Tags are there before the segment is announced to observers: set later, each is an event of its own.
+        for tag, text in stored_tags.items():
+            segment.SetTag(tag, text)
         if not segments.AddSegment(segment, segment_id):
             raise SceneError(f"The segment {structure.name} cannot be added to {segmentation.GetName()}.")
-    for tag, text in stored_tags.items():
-        segment.SetTag(tag, text)
     return segment_id
 
 
