@@ -43,6 +43,14 @@ class FluoroSAMSlicer(ScriptedLoadableModule):
 <b>4.</b> Export the segments, or go on in the Segment Editor.</p>
 <p>The <i>Synthesize</i> tab renders X-ray images with true masks from a CT and its segmentation: to check the
 model on your own anatomy, and to write training sets.</p>
+<p>Manual: <a href="https://github.com/FluoroSAMSlicer/SlicerFluoroSAM/blob/main/Resources/Manual/segment_tab.md">
+the Segment tab</a>,
+<a href="https://github.com/FluoroSAMSlicer/SlicerFluoroSAM/blob/main/Resources/Manual/synthesize_tab.md">
+the Synthesize tab</a>,
+<a href="https://github.com/FluoroSAMSlicer/SlicerFluoroSAM/blob/main/Resources/Manual/troubleshooting.md">
+troubleshooting</a>,
+<a href="https://github.com/FluoroSAMSlicer/SlicerFluoroSAM/blob/main/Resources/Manual/README.md">
+all pages</a>.</p>
 <p>Images stay on this computer. For research; not a medical device.</p>
 """)
         parent.acknowledgementText = _("""

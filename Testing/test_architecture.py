@@ -15,7 +15,6 @@ FACES = {"panel", "cli"}
 NO_FLOOR = {"", "__main__", "lazy"}
 CIRCLES: set[frozenset[str]] = {
     frozenset({"dataset.body", "dataset.dicom_seg_labels", "dataset.label_names", "dataset.layers"}),
-    frozenset({"drr.gpu", "drr.projectors", "drr.slicewise"}),
     frozenset({"segmentation.close_up", "segmentation.prediction"}),
 }
 """Files that import each other still."""
