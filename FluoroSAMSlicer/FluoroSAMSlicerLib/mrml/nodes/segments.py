@@ -31,10 +31,13 @@ def segmentation_node(scene, volume_node, name: str):
     slicer = scene_library()
     node = slicer.vtkMRMLSegmentationNode()
     node.SetName(name)
-    node = scene.AddNode(node)
-    node.CreateDefaultDisplayNodes()
+    display = slicer.vtkMRMLSegmentationDisplayNode()
     # A surface around one slice would be a plate as thick as the made-up slice spacing.
-    node.GetDisplayNode().SetVisibility3D(False)
+    display.SetVisibility3D(False)
+    display = scene.AddNode(display)
+    # Views complain of a segmentation that is announced before it has a display.
+    node.SetAndObserveDisplayNodeID(display.GetID())
+    node = scene.AddNode(node)
     # The geometry is stored relative to the segmentation's transform, which so must be there before.
     node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
@@ -82,6 +85,8 @@ def set_segment(
         if not logic.SetBinaryLabelmapToSegment(labelmap, segmentation, segment_id, logic.MODE_REPLACE):
             raise SceneError(f"The segment {structure.name} cannot be updated.")
         segment = segments.GetSegment(segment_id)
+        for tag, text in stored_tags.items():
+            segment.SetTag(tag, text)
     else:
         segment = slicer.vtkSegment()
         segment.SetName(structure.name)
@@ -91,12 +96,11 @@ def set_segment(
         segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), _tag_text(structure.terminology))
         segment.AddRepresentation(LABELMAP, labelmap)
         segment_id = segments.GenerateUniqueSegmentID(re.sub(r"\s+", "_", structure.name.strip()))
-        # The tag must be there before the segment is announced to observers.
-        segment.SetTag(STRUCTURE_TAG, stored_tags[STRUCTURE_TAG])
+        # A tag that is set after the segment was added is announced to all observers, one by one.
+        for tag, text in stored_tags.items():
+            segment.SetTag(tag, text)
         if not segments.AddSegment(segment, segment_id):
             raise SceneError(f"The segment {structure.name} cannot be added to {segmentation.GetName()}.")
-    for tag, text in stored_tags.items():
-        segment.SetTag(tag, text)
     return segment_id
 
 
