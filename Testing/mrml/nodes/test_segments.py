@@ -64,6 +64,30 @@ def test_a_segmentation_takes_the_geometry_of_its_image(node, volume):
     assert not node.GetDisplayNode().GetVisibility3D()
 
 
+def test_a_segmentation_has_its_display_when_the_scene_announces_it(scene, volume):
+    seen = []
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def added(_scene, _event, one):
+        if one.IsA("vtkMRMLSegmentationNode"):
+            seen.append(one.GetDisplayNode())
+
+    scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, added)
+    node = segmentation_node(scene, volume, "film masks")
+    assert seen == [node.GetDisplayNode()] and seen[0] is not None
+
+
+def test_a_new_segment_is_announced_once_and_with_all_its_tags(node, volume):
+    events, segmentation = [], node.GetSegmentation()
+    segmentation.AddObserver(segmentation.SegmentModified, lambda *_: events.append("modified"))
+    segmentation.AddObserver(
+        segmentation.SegmentAdded,
+        lambda *_: events.append(tag(segmentation.GetNthSegment(0), "FluoroSAM.score")),
+    )
+    set_segment(node, volume, resolve("heart"), block(slice(5, 20), slice(3, 9)), {"score": 0.5, "model": "a"})
+    assert events == ["0.5000"]
+
+
 def test_a_segment_has_name_colour_and_terminology_of_its_structure(node, volume):
     structure = resolve("left femur")
     segment = node.GetSegmentation().GetSegment(

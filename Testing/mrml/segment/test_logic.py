@@ -81,6 +81,14 @@ def test_a_text_outside_the_vocabulary_goes_to_the_model_as_typed_and_is_marked(
     assert logic.segmentState(image, segment).name == "Brown / Flurb"
 
 
+def test_the_mask_of_an_unknown_word_is_an_outline_and_no_surface(logic, image):
+    (known,), (unknown,) = logic.segmentByText(image, "heart"), logic.segmentByText(image, "frobnicator")
+    display = logic.segmentationFor(image).GetDisplayNode()
+    assert display.GetSegmentVisibility2DFill(known) and display.GetSegmentVisibility2DOutline(known)
+    assert not display.GetSegmentVisibility2DFill(unknown)
+    assert display.GetSegmentVisibility2DOutline(unknown)
+
+
 def test_an_ambiguous_name_asks_which_one_is_meant(logic, image):
     (choice,) = logic.alternatives("elbow")
 

@@ -31,14 +31,21 @@ def segmentation_node(scene, volume_node, name: str):
     slicer = scene_library()
     node = slicer.vtkMRMLSegmentationNode()
     node.SetName(name)
-    node = scene.AddNode(node)
-    node.CreateDefaultDisplayNodes()
     # A surface around one slice would be a plate as thick as the made-up slice spacing.
-    node.GetDisplayNode().SetVisibility3D(False)
+    node = add_with_display(scene, node, in_3d=False)
     # The geometry is stored relative to the segmentation's transform, which so must be there before.
     node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
     return node
+
+
+def add_with_display(scene, node, in_3d: bool):
+    """Add a segmentation node that has its display already: views complain of one announced without."""
+    display = scene_library().vtkMRMLSegmentationDisplayNode()
+    display.SetVisibility3D(in_3d)
+    display = scene.AddNode(display)
+    node.SetAndObserveDisplayNodeID(display.GetID())
+    return scene.AddNode(node)
 
 
 def find_segment(segmentation, structure: Structure) -> str:

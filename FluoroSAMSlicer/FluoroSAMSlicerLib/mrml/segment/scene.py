@@ -237,6 +237,11 @@ class ImageSegments:
         if record.frame is not None:
             tags["frame"] = record.frame
         segment_id = set_segment(record.segmentation, record.volume, structure_for(key), mask, tags)
+        # Nobody can tell how good an unknown word's mask is: it does not look as sure as the others.
+        if tags.get("known") in ("yes", "no"):
+            display = record.segmentation.GetDisplayNode()
+            if display is not None:
+                display.SetSegmentVisibility2DFill(segment_id, tags["known"] == "yes")
         labelmap = record.segmentation.GetSegmentation().GetSegment(segment_id).GetRepresentation(LABELMAP)
         self._written[record.segmentation.GetID(), segment_id] = labelmap.GetMTime()
         return segment_id

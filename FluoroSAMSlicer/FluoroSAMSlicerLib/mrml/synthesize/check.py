@@ -12,6 +12,7 @@ import numpy as np
 from ...anatomy import AnatomyError
 from ..segment.job import Cancel, Cancelled, Progress, Request, Result
 from ..segment.scene import NeedsConfirmation
+from .patient import is_unnamed
 from .scene import true_masks
 
 CHECK = "check"
@@ -65,6 +66,9 @@ def check_request(segment_logic, volume) -> CheckRequest:
     asked: list[Asked] = []
     batch = None
     for structure, truth in sorted(true_masks(volume).items()):
+        if is_unnamed(structure):
+            asked.append(Asked(structure, truth, None, "the label has no name"))
+            continue
         try:
             requests = segment_logic.textRequest(volume, structure)
         except AnatomyError as error:

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import SceneError
 from ..library import scene_library
 from ..nodes.naming import names_in
-from ..nodes.segments import LABELMAP, TAG_PREFIX
+from ..nodes.segments import LABELMAP, TAG_PREFIX, add_with_display
 from ..segment.job import Cancel, Cancelled, Progress
 from .patient import grid_of, take_patient
 
@@ -149,8 +149,9 @@ def add_labels(scene, asked: LabelRequest, result: LabelResult):
         )
     node = segmentation_of(scene, ct_node)
     if node is None:
-        node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{ct_node.GetName()} structures")
-        node.CreateDefaultDisplayNodes()
+        node = slicer.vtkMRMLSegmentationNode()
+        node.SetName(f"{ct_node.GetName()} structures")
+        node = add_with_display(scene, node, in_3d=True)
         node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
         node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
         node.SetNodeReferenceID(OF_CT, ct_node.GetID())

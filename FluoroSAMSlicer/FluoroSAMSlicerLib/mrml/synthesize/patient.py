@@ -6,8 +6,10 @@ segments apart, is done by `PatientStore` wherever the work is done.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from ..library import scene_library
 from ..nodes.segments import LABELMAP
 
 LARGEST_LABEL = 65535
+UNNAMED = re.compile(r"(label[ _]?)?[0-9]*", re.IGNORECASE)
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -105,13 +108,38 @@ def label_choices(labels_node) -> list[LabelChoice]:
     display = labels_node.GetDisplayNode()
     table = display.GetColorNode() if display is not None else None
     choices = []
+    beside: dict[int, str] | None = None
     for value in _values(_label_voxels(labels_node), labels_node.GetName()):
         color, name = [0.8, 0.8, 0.8, 1.0], ""
         if table is not None and value < table.GetNumberOfColors():
             table.GetColor(value, color)
-            name = table.GetColorName(value) or ""
-        choices.append(LabelChoice(str(value), name.strip() or f"label {value}", tuple(color[:3])))
+            name = (table.GetColorName(value) or "").strip()
+        if is_unnamed(name):
+            beside = _names_of_file(labels_node) if beside is None else beside
+            name = beside.get(value) or f"label {value}"
+        choices.append(LabelChoice(str(value), name, tuple(color[:3])))
     return choices
+
+
+def is_unnamed(name: str) -> bool:
+    """Whether this is a number, as Slicer's own colour tables have it, and says nothing of a structure."""
+    return UNNAMED.fullmatch(name.strip()) is not None
+
+
+def _names_of_file(labels_node) -> dict[int, str]:
+    """Names by value from the header of the label map's file or the table beside it; empty where neither is."""
+    from ...dataset import DatasetError
+    from ...dataset.label_names import names_beside, names_in_header, read_names
+
+    storage = labels_node.GetStorageNode()
+    path = Path((storage.GetFileName() if storage is not None else None) or "")
+    if not path.is_file():
+        return {}
+    try:
+        table = names_beside(path)
+        return read_names(table) if table is not None else names_in_header(path)
+    except DatasetError:
+        return {}
 
 
 def index_to_world(volume_node) -> np.ndarray:
