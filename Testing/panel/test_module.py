@@ -284,13 +284,13 @@ def test_the_module_works_without_a_main_window(opened, monkeypatch):
     made.cleanup()
 
 
-def test_the_example_of_the_readme_runs(opened, monkeypatch, tmp_path):
+def test_the_example_of_the_manual_runs(opened, monkeypatch, tmp_path):
     from FluoroSAMSlicerLib.segmentation import Predictor
 
     monkeypatch.setattr(Predictor, "load", lambda *_args, **_named: SquarePredictor())
     monkeypatch.setitem(sys.modules, "FluoroSAMSlicer", opened.module)
-    readme = (MODULE.parent / "README.md").read_text("utf-8")
-    (example,) = re.findall(r"```python\n(from FluoroSAMSlicer import .*?)```", readme, re.DOTALL)
+    page = (MODULE.parent / "Resources" / "Manual" / "segment_tab.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(from FluoroSAMSlicer import .*?)```", page, re.DOTALL)
     example = example.replace("/data/chest.dcm", SAMPLE.as_posix()).replace(
         "/data/", f"{tmp_path.as_posix()}/"
     )
