@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pydicom
 import pytest
 from FluoroSAMSlicerLib.dataset import CTSource, DatasetError
+from FluoroSAMSlicerLib.dataset.dicom_seg_labels import read_dicom_seg
 from FluoroSAMSlicerLib.dataset.layers import structure_names
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
@@ -119,3 +121,15 @@ def test_dicom_without_labels_is_refused_with_words(tmp_path):
         CTSource(tmp_path / "ct", tmp_path / "ct" / "0.dcm").load()
     with pytest.raises(DatasetError, match="no mask files"):
         CTSource(tmp_path / "ct", tmp_path / "ct").load()
+
+
+@pytest.mark.parametrize("thickness", [1, 1.5, 10, None])
+def test_slices_thinner_or_thicker_than_their_distance_leave_no_gaps(tmp_path, thickness):
+    sources = slices(tmp_path / "ct")
+    dataset = pydicom.dcmread(seg(tmp_path / "s.dcm", sources, masks(), ["liver", "spleen"]))
+    measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.SliceThickness = thickness
+    del measures.SpacingBetweenSlices
+    dataset.save_as(tmp_path / "t.dcm")
+    for mask, grid, _ in read_dicom_seg(tmp_path / "t.dcm"):
+        assert mask.shape == (4, 10, 12) and np.allclose(grid.spacing, [1.5, 2, 3])

@@ -404,6 +404,15 @@ def test_ct_is_refused_with_a_hint(tmp_path, shared_data):
         read_radiograph(make_dicom(tmp_path / "a.dcm", RAMP[None].repeat(5, 0), Modality="CT"))
 
 
+@pytest.mark.parametrize("modality", ["MR", "PT", "NM"])
+def test_localizer_of_no_x_ray_is_refused(tmp_path, modality):
+    path = make_dicom(
+        tmp_path / "a.dcm", RAMP, Modality=modality, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    )
+    with pytest.raises(RadiographError, match=modality):
+        read_radiograph(path)
+
+
 def test_localizer_of_a_ct_is_a_radiograph(tmp_path):
     path = make_dicom(tmp_path / "a.dcm", RAMP, Modality="CT", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     assert read_radiograph(path).pixels[0, -1] == 1

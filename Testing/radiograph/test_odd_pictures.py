@@ -111,3 +111,34 @@ def test_text_chunks_and_profiles_change_nothing(tmp_path):
     assert content.getbuffer().nbytes and np.allclose(
         read_radiograph(tmp_path / "t.png").pixels, ramp() / 255
     )
+
+
+def tiff(path, rows: np.ndarray, photometric: int = 1, orientation: int = 1):
+    """A TIFF by hand, rows (H, W) or (H, W, 3), one strip, little-endian."""
+    samples, bits = rows[0, 0].size, 8 * rows.itemsize
+    body = struct.pack("<HHH", bits, bits, bits).ljust(8, b"\0") + rows.tobytes()
+    entries = [
+        (256, 4, rows.shape[1]), (257, 4, rows.shape[0]), (258, 3, bits if samples == 1 else 8), (259, 3, 1),
+        (262, 3, photometric), (273, 4, 16), (274, 3, orientation), (277, 3, samples), (278, 4, rows.shape[0]),
+        (279, 4, rows.nbytes), (339, 3, 3 if rows.dtype.kind == "f" else 1),
+    ]  # fmt: skip
+    directory = struct.pack("<H", len(entries))
+    for tag, kind, value in entries:
+        count = samples if tag == 258 else 1
+        directory += struct.pack("<HHII", tag, kind, count, value)
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(body)) + body + directory + bytes(4))
+    return path
+
+
+def test_wide_tiff_keeps_its_range_and_sense(tmp_path):
+    grey = ramp(np.uint32)
+    expected = pytest.approx(grey / grey.max(), abs=1e-4)
+    assert read_radiograph(tiff(tmp_path / "u.tif", grey)).pixels == expected
+    dark = (1 - grey / grey.max()).astype("f4")
+    assert read_radiograph(tiff(tmp_path / "w.tif", dark, photometric=0)).pixels == expected
+
+
+def test_sixteen_bit_colour_tiff_is_turned_once(tmp_path):
+    grey = ramp(np.uint16)
+    path = tiff(tmp_path / "c.tif", np.stack([grey] * 3, -1), photometric=2, orientation=8)
+    assert read_radiograph(path).pixels == pytest.approx(np.rot90(grey) / 65535, abs=0.01)

@@ -97,8 +97,11 @@ def _placed(dataset):
     normal = np.cross(turns[0][:3], turns[0][3:])
     heights = positions @ normal
     _, first, level = np.unique(np.round(heights, 3), return_index=True, return_inverse=True)
-    between = measures[0].get("SpacingBetweenSlices") or measures[0].get("SliceThickness") or 1.0
     steps = np.diff(heights[first])
+    between = measures[0].get("SpacingBetweenSlices") or 0.0
+    if not between and len(steps) < 2:
+        between = measures[0].get("SliceThickness") or 0.0
+    between = between or (steps.min() if len(steps) else 1.0)  # slices may be thinner than their distance
     step = float(min(steps.min(), float(between)) if len(steps) and float(between) > 0 else between)
     if len(steps):
         # Slices without any segment are often left out: the lattice of the smallest step fills the gaps.

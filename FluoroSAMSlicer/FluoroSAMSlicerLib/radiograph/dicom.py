@@ -135,7 +135,7 @@ def _refuse(path: Path, dataset: Dataset, frame: int) -> int:
     width, height = int(dataset.Columns), int(dataset.Rows)
     refuse_size(path, width, height)
     count = int(dataset.get("NumberOfFrames") or 1)
-    localizer = count == 1 and "LOCALIZER" in (dataset.get("ImageType") or ())
+    localizer = modality == "CT" and count == 1 and "LOCALIZER" in (dataset.get("ImageType") or ())
     reconstruction = RECONSTRUCTIONS.get(str(dataset.get("SOPClassUID")))
     if reconstruction or (modality in SECTIONAL and not localizer):
         what = f"a volume of {count} slices" if count > 1 else f"a slice of a {modality} study"

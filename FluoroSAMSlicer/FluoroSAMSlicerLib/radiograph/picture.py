@@ -32,7 +32,7 @@ TURNS = {
 SCREEN_GAMMA = 2.2
 WHITE_IS_ZERO = 0
 GREY_ALPHA = 4
-BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262
+BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
 """Tags of TIFF 6.0; the orientation also stands in the EXIF data of photographs."""
 
 
@@ -53,7 +53,8 @@ def read_picture(path: Path, frame: int, invert: bool | None) -> Radiograph:
             picture.seek(frame)
             asked = int(picture.getexif().get(ORIENTATION, 1) or 1)
             gamma = _gamma(picture)
-            wide = _sixteen_bit_colour(path, picture)
+            turned = picture.format == "TIFF" and asked in TURNS  # ITK would turn it too, and keep 8 bits
+            wide = None if turned else _sixteen_bit_colour(path, picture)
             values, mode = wide or _grey(_as_stored(path, picture, frame, asked))
             if asked in TURNS:
                 values = np.ascontiguousarray(TURNS[asked](values))
@@ -125,8 +126,10 @@ def _grey(picture: Image.Image) -> tuple[np.ndarray, str]:
     if mode.startswith(("I", "F")):
         values = np.asarray(picture)
         tags = getattr(picture, "tag_v2", {})
-        if mode.startswith("I;16") and tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
-            values = np.iinfo(np.uint16).max - values  # Pillow turns 8 bits itself, 16 it does not
+        if mode == "I" and tags.get(BITS_PER_SAMPLE) == (32,) and tags.get(SAMPLE_FORMAT, (1,)) == (1,):
+            values = values.view(np.uint32)  # which Pillow takes for signed
+        if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:  # Pillow turns 8 bits itself, more it does not
+            values = np.iinfo(np.uint16).max - values if mode.startswith("I;16") else values.max() - values
         return values, mode
     return luminance(np.asarray(picture.convert("RGB"))), mode
 

@@ -73,6 +73,17 @@ def test_labels_in_any_script(logic, tmp_path, label):
     assert made.SegmentSequence[0].SegmentLabel == label[:64]
 
 
+def test_a_backslash_in_a_label_does_not_part_it(logic, tmp_path):
+    made = seg_of(logic, radiograph(tmp_path / "a.dcm"), tmp_path, "a\\b")
+    assert made.SegmentSequence[0].SegmentLabel == "a/b"
+
+
+@pytest.mark.parametrize(("written", "kept"), [("m", "M"), ("F ", "F"), ("W", ""), ("O", "O")])
+def test_the_sex_is_one_of_the_standard_or_empty(logic, tmp_path, written, kept):
+    made = seg_of(logic, radiograph(tmp_path / "a.dcm", PatientSex=written), tmp_path)
+    assert (made.PatientSex or "") == kept
+
+
 @pytest.mark.parametrize(
     "absent",
     [

@@ -167,7 +167,7 @@ def _description(number: int, segment: ExportedSegment):
     kind = SegmentAlgorithmTypeValues
     return SegmentDescription(
         segment_number=number,
-        segment_label=segment.name[:LABEL_LENGTH],
+        segment_label=segment.name.replace("\\", "/")[:LABEL_LENGTH],  # "\\" parts values (PS3.5 6.2)
         segmented_property_category=_concept(structure.category_code or TISSUE),
         segmented_property_type=_concept(structure.code or TISSUE),
         algorithm_type=kind.SEMIAUTOMATIC if by_model else kind.MANUAL,

@@ -54,8 +54,8 @@ def prepare(image, path: Path) -> None:
     for keyword in COPIED:
         if keyword in image and not all(_coded(item) for item in image[keyword].value or ()):
             del image[keyword]
-    if str(image.get("PatientSex") or "").strip().upper() not in ("", "M", "F", "O"):
-        image.PatientSex = ""
+    sex = str(image.get("PatientSex") or "").strip().upper()
+    image.PatientSex = sex if sex in ("M", "F", "O") else ""
     image.Modality = modality_of(image) or "OT"
 
 
