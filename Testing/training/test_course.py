@@ -189,6 +189,21 @@ def test_a_state_of_other_bodies_is_refused(packed_dolls, tmp_path):
         Training(one_body(packed_dolls), tmp_path, course(), start=network())
 
 
+def test_names_that_came_since_begin_with_a_code_of_their_own(packed_dolls, tmp_path):
+    training = Training(one_body(packed_dolls), tmp_path, course(), start=network())
+    known = len(training.stream.names) - 2
+    training.stream.names = training.stream.names[:known]
+    training.step = 3
+    training.save()
+    before = training.network.text.codebook.rows.detach().clone()
+    again = Training(one_body(packed_dolls), tmp_path, course(), start=network())
+    rows = again.network.text.codebook.rows
+    assert again.step == 3 and torch.equal(rows[:known], before[:known])
+    assert not torch.equal(rows[known : known + 2], before[known : known + 2])
+    assert torch.equal(rows[known + 2 :], before[known + 2 :])
+    assert torch.equal(again.average["text.codebook.rows"][known : known + 2], rows[known : known + 2])
+
+
 def test_the_rate_rises_stays_and_falls():
     plan = Course(steps=100, warmup=10, fall=20, rate=1.0)
     assert plan.rate_at(0) == 0.1 and plan.rate_at(50) == 1.0

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +20,7 @@ from .language import teach
 from .name_batch import FULL, NameBatch
 from .optimiser import Optimiser
 from .rounds import choose_prompts, click_rounds, name_loss
+from .state import STATE, append_row, follow, settle, write_state
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class Training:
         self.step = 0
         if start is not None:
             self.network.load_state_dict(start.state_dict())
-        elif not (self.folder / "state.pt").exists():
+        elif not (self.folder / STATE).exists():
             self._begin()
         self.tokenizer = self._tokenizer(tokenizer)
         self.rows = self._rows(trained=tokenizer is not None).to(self.device)
@@ -92,7 +90,7 @@ class Training:
         self.optimiser = Optimiser(self._learned(), course.rate, course.weight_decay)
         self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.generator = torch.Generator()
-        self._resume()
+        self._resume(trained=tokenizer is not None)
 
     def _begin(self) -> None:
         """Pretrained backbone, and codes far enough apart to be told."""
@@ -146,15 +144,13 @@ class Training:
         """Train for ``minutes`` or to the course's end; the state is written every ``save_every`` seconds."""
         self.network.train()
         if self.course.settled:
-            for module in self.network.modules():
-                if isinstance(module, torch.nn.BatchNorm2d):
-                    module.eval()
+            settle(self.network)
+        if self.step >= self.course.steps:
+            return
         loader = DataLoader(
             self.stream, batch_size=None, sampler=range(self.step, self.course.steps), num_workers=workers,
             prefetch_factor=3 if workers else None, pin_memory=self.device.type == "cuda",
         )  # fmt: skip
-        if self.step >= self.course.steps:
-            return
         try:
             self._steps(loader, minutes, save_every, on_step)
         finally:
@@ -205,30 +201,17 @@ class Training:
         norm = torch.nn.utils.clip_grad_norm_(self.optimiser.parameters, 2.0)
         if torch.isfinite(norm):
             self.optimiser.step(course.rate_at(self.step))
-        keep = min(course.average, (self.step + 1) / (self.step + 20))
-        for name, value in self.network.state_dict().items():
-            if value.is_floating_point():
-                self.average[name].lerp_(value, 1 - keep)
-            else:
-                self.average[name].copy_(value)
+        follow(self.average, self.network, min(course.average, (self.step + 1) / (self.step + 20)))
         self.step += 1
         return figures | {"seconds": time.perf_counter() - begun}
 
     def save(self) -> None:
         """Write ``state.pt`` atomically. Raises :class:`DatasetError` when the disk refuses."""
-        path = self.folder / "state.pt"
-        partial = path.with_suffix(".partial")
         state = {
             "network": self.network.state_dict(), "average": self.average,
             "optimiser": self.optimiser.state_dict(), "step": self.step, "names": self.stream.names,
         }  # fmt: skip
-        try:
-            torch.save(state, partial)
-            os.replace(partial, path)
-        except (OSError, RuntimeError) as error:
-            partial.unlink(missing_ok=True)
-            raise DatasetError(f"{path}: the training state cannot be written ({error})") from error
-        (self.folder / "course.json").write_text(json.dumps(asdict(self.course), indent=2), encoding="utf-8")
+        write_state(self.folder, state, "course.json", self.course)
 
     def teach_names(self, on_step: Callable[[int, int], None] | None = None) -> None:
         """Bring the text tower to give every phrase of the vocabulary the code of its structure, and save."""
@@ -242,8 +225,8 @@ class Training:
         self.average |= {f"text.{name}": value.to(self.device) for name, value in text.items()}
         self.save()
 
-    def _resume(self) -> None:
-        path = self.folder / "state.pt"
+    def _resume(self, trained: bool) -> None:
+        path = self.folder / STATE
         if not path.exists():
             return
         try:
@@ -256,26 +239,21 @@ class Training:
                 f"{path}: was trained on other bodies; give another folder, or the same bodies"
             )
         self.network.load_state_dict(state["network"])
-        if added := len(self.stream.names) - known:
-            with torch.no_grad():
-                fresh = self.network.text.codebook.rows[self.rows[known:]]
-                fresh.copy_(torch.randn(added, fresh.shape[1]))
-                self.network.text.codebook.rows[self.rows[known:]] = fresh
         self.average, self.step = state["average"], state["step"]
         self.optimiser.load_state_dict(state["optimiser"])
-        with torch.no_grad():  # codes of names that are new since
-            rows = self.network.text.codebook.rows
-            new = torch.randn(rows[known : len(self.stream.names)].shape, generator=self.generator.manual_seed(known))
-            rows[known : len(self.stream.names)] = new.to(rows)
-            self.average["text.codebook.rows"][known : len(self.stream.names)] = new.to(rows)
+        if not trained:
+            self._begin_codes(self.rows[known:])
+
+    @torch.no_grad()
+    def _begin_codes(self, added: Tensor) -> None:
+        """Give the rows of names that are new since the state was written a code to begin with."""
+        rows = self.network.text.codebook.rows
+        luck = self.generator.manual_seed(len(self.rows) - len(added))
+        fresh = torch.randn((len(added), rows.shape[1]), generator=luck).to(rows)
+        rows[added] = fresh
+        self.average["text.codebook.rows"][added] = fresh
 
     def _log(self, figures: dict[str, float]) -> None:
         columns = ("step", "loss", "names", "small", "before", "box", "round1", "round2", "seconds")
-        path = self.folder / "log.csv"
-        fresh = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns)
-            if fresh:
-                writer.writeheader()
-            row = {key: "" if np.isnan(value) else f"{value:.4f}" for key, value in figures.items()}
-            writer.writerow({"step": self.step, **row})
+        row = {key: "" if np.isnan(value) else f"{value:.4f}" for key, value in figures.items()}
+        append_row(self.folder / "log.csv", columns, {"step": self.step, **row})

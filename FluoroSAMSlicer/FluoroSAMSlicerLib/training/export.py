@@ -12,6 +12,7 @@ from ..dataset import DatasetError
 from ..model import FluoroSAM, FluoroSAMConfig, Provenance, save_model
 from ..model.tokens import CompactTokenizer
 from .fine_tune import between
+from .state import STATE
 
 
 def export(
@@ -29,7 +30,7 @@ def export(
     """
     run, config = Path(run), config or FluoroSAMConfig.small_swin()
     try:
-        state = torch.load(run / "state.pt", weights_only=True, mmap=True)
+        state = torch.load(run / STATE, weights_only=True, mmap=True)
     except (OSError, RuntimeError) as error:
         raise DatasetError(f"{run}: holds no training state; train there first ({error})") from error
     network = FluoroSAM(config)

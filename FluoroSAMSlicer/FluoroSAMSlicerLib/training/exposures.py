@@ -13,16 +13,13 @@ from torch.utils.data import Dataset
 from ..dataset.masks import MaskRule
 from ..dataset.quick import load_packed, march, stage
 from ..dataset.quick.metal import NAMES as PROSTHESES
-from .augment import behind_patient, burn_in, develop, expose, shutter
+from .augment import SMALLEST, behind_patient, burn_in, develop, expose, shutter
 from .implants import Drawing, draw_implants
 from .name_batch import Asking, NameBatch, framed
 from .prompts import Prompts
 
 IMPLANTS = 0.12
 """Share of pictures into which lines, tubes and metal are drawn."""
-
-SMALLEST = 0.0006
-"""Share of the picture that a mask must have to be one."""
 
 FRAMED = 0.6
 """Share of pictures that are not square."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +17,10 @@ from ..model.tokens import CompactTokenizer, train_tokenizer
 from .batches import Batch, BatchStream, batches
 from .guide import Guide
 from .language import teach
-from .losses import batch_dice, clicks_from_error, prompt_loss
+from .losses import batch_dice, best_candidate, clicks_from_error, prompt_loss
 from .optimiser import Optimiser
 from .sharing import average, share, together
+from .state import STATE, append_row, follow, settle, write_state
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,7 @@ class Trainer:
         return CompactTokenizer.read(path, config.text.context)
 
     def _resume(self) -> None:
-        path = self.folder / "state.pt"
+        path = self.folder / STATE
         if path.exists():
             state = torch.load(path, weights_only=True)
             self.network.load_state_dict(state["network"])
@@ -139,8 +137,6 @@ class Trainer:
 
     def save(self) -> None:
         """Write ``state.pt`` atomically. Raises :class:`DatasetError` when the disk refuses."""
-        path = self.folder / "state.pt"
-        partial = path.with_suffix(".partial")
         state = {
             "network": self.network.state_dict(),
             "guide": self.guide.state_dict(),
@@ -148,13 +144,7 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
         }
-        try:
-            torch.save(state, partial)
-            os.replace(partial, path)
-        except (OSError, RuntimeError) as error:
-            partial.unlink(missing_ok=True)
-            raise DatasetError(f"{path}: the training state cannot be written ({error})") from error
-        (self.folder / "recipe.json").write_text(json.dumps(asdict(self.recipe), indent=2), encoding="utf-8")
+        write_state(self.folder, state, "recipe.json", self.recipe)
 
     def run(
         self, until: int | None = None, workers: int = 1, save_every: int = 100,
@@ -163,9 +153,7 @@ class Trainer:
         """Train up to step ``until`` (default: the recipe's end), logging to ``folder/log.csv``."""
         self.network.train()
         if self.recipe.settled:
-            for module in self.network.modules():
-                if isinstance(module, torch.nn.BatchNorm2d):
-                    module.eval()
+            settle(self.network)
         last = min(until or self.recipe.steps, self.recipe.steps)
         for batch in batches(self.stream, self.step, last, workers):
             begin = time.perf_counter()
@@ -189,12 +177,7 @@ class Trainer:
         self._meet()
         torch.nn.utils.clip_grad_norm_(self.optimiser.parameters, 1.0)
         self.optimiser.step(self.recipe.rate_at(self.step))
-        keep = min(self.recipe.average, (self.step + 1) / (self.step + 10))
-        for name, value in self.network.state_dict().items():
-            if value.is_floating_point():
-                self.average[name].lerp_(value, 1 - keep)
-            else:
-                self.average[name].copy_(value)
+        follow(self.average, self.network, min(self.recipe.average, (self.step + 1) / (self.step + 10)))
         return figures
 
     def _meet(self) -> None:
@@ -247,7 +230,7 @@ class Trainer:
                 right[chosen] if by_name else torch.ones(int(chosen.sum())),
             )
             losses.append(loss if by_name else 0.5 * loss)
-            logits[chosen] = _best(masks, scores)
+            logits[chosen] = best_candidate(masks, scores)
             present = targets[chosen].flatten(1).any(1)
             figures["text" if by_name else "click"] = float(
                 batch_dice(logits[chosen], targets[chosen])[present].mean()
@@ -273,7 +256,7 @@ class Trainer:
             masks, scores = self.network.decode(embedding, sparse, dense)
             loss, _ = prompt_loss(masks[:, 1:], scores[:, 1:], targets, there.float())
             losses.append(loss)
-            logits = _best(masks, scores)
+            logits = best_candidate(masks, scores)
             figures[f"round{number + 1}"] = float(batch_dice(logits, targets)[there].mean())
         total = sum(losses)
         figures["loss"] = float(total.detach())
@@ -300,17 +283,5 @@ class Trainer:
 
     def _log(self, figures: dict[str, float]) -> None:
         columns = ("step", "loss", "place", "text", "click", "round1", "round2", "seconds")
-        path = self.folder / "log.csv"
-        fresh = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns)
-            if fresh:
-                writer.writeheader()
-            row = {key: f"{value:.4f}" for key, value in figures.items()}
-            writer.writerow({"step": self.step, **row})
-
-
-def _best(masks: Tensor, scores: Tensor) -> Tensor:
-    """The candidate (P, h, w) that inference would choose, without gradient."""
-    index = scores[:, 1:].argmax(1) + 1
-    return masks.detach()[torch.arange(len(masks)), index].float()
+        row = {key: f"{value:.4f}" for key, value in figures.items()}
+        append_row(self.folder / "log.csv", columns, {"step": self.step, **row})

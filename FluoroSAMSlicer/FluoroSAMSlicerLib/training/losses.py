@@ -51,6 +51,12 @@ def prompt_loss(logits: Tensor, scores: Tensor, target: Tensor, weight: Tensor) 
     return (total * weight).sum() / weight.sum().clamp(min=1), best
 
 
+def best_candidate(masks: Tensor, scores: Tensor) -> Tensor:
+    """The candidate (P, h, w) of masks (P, 4, h, w) that inference would choose, without gradient."""
+    index = scores[:, 1:].argmax(1) + 1
+    return masks.detach()[torch.arange(len(masks), device=masks.device), index].float()
+
+
 def batch_dice(logits: Tensor, target: Tensor) -> Tensor:
     """Dice (P,) of thresholded logits (P, h, w)."""
     drawn, wanted = logits > 0, target > 0.5
@@ -65,13 +71,15 @@ def centred_errors(error: Tensor, width: int = 11) -> Tensor:
 
 
 def clicks_from_error(
-    logits: Tensor, target: Tensor, count: int, generator: torch.Generator, device: torch.device | None = None
+    logits: Tensor, target: Tensor, count: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Draw ``count`` corrective clicks a prompt, mostly near the middle of what is wrong.
 
     logits and target (P, h, w) -> points (P, count, 2) as (x, y) pixels and labels (P, count): 1 where the
     structure was missed, 0 where too much was drawn. A faultless mask is confirmed by a click inside it.
     """
+    # Luck is drawn on the CPU, the same whatever the device.
+    device, logits, target = logits.device, logits.cpu(), target.cpu()
     wanted = target > 0.5
     weight = centred_errors((logits > 0) != wanted).square()
     flat = weight.flatten(1)

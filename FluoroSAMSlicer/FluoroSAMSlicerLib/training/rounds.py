@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..model import FluoroSAM
-from .losses import batch_dice, clicks_from_error, mask_losses, prompt_loss
+from .losses import batch_dice, best_candidate, clicks_from_error, mask_losses, prompt_loss, true_iou
 
 ABSENCE = 3.0
 """Weight of the loss over names that are not there."""
@@ -50,10 +50,7 @@ def name_loss(logits: Tensor, scores: Tensor, covered: Tensor, asked: Tensor) ->
     if there.any():
         drawn, wanted = logits[there], covered[there]
         loss = loss + mask_losses(drawn[:, None], wanted).mean()
-        found = drawn.detach() > 0
-        right = wanted > 0.5
-        both = (found & right).sum((-1, -2)).float()
-        iou = both / (found | right).sum((-1, -2)).clamp(min=1)
+        iou = true_iou(drawn.detach()[:, None], wanted)[:, 0]
         loss = loss + SCORE * (scores[there] - iou).square().mean()
         dice[there] = batch_dice(drawn.detach(), wanted)
     return loss, dice
@@ -151,7 +148,7 @@ def click_rounds(
             new = (
                 first_clicks(logits, asked.targets, generator)
                 if number == 0
-                else corrections(logits, asked.targets, generator)
+                else clicks_from_error(logits, asked.targets, 1, generator)
             )
             points = torch.cat([points, (new[0] + 0.5) * scale - 0.5], 1)
             labels = torch.cat([labels, new[1].float()], 1)
@@ -163,8 +160,7 @@ def click_rounds(
         ones = torch.ones(len(asked.targets), device=masks.device)
         loss, _ = prompt_loss(masks[:, 1:], scores[:, 1:], asked.targets, ones)
         losses.append(loss)
-        best = scores[:, 1:].argmax(1) + 1
-        logits = masks.detach()[torch.arange(len(masks), device=masks.device), best].float()
+        logits = best_candidate(masks, scores)
         kind = "box" if with_box and not points.shape[1] else f"round{number + 1}"
         figures[kind] = float(batch_dice(logits, asked.targets).mean())
     return sum(losses) / len(losses), figures
@@ -178,8 +174,4 @@ def first_clicks(logits: Tensor, targets: Tensor, generator: torch.Generator) ->
     error = torch.where(positive, wanted & ~drawn, drawn & ~wanted)
     usable = error.flatten(1).any(1)[:, None, None] & either
     seen = torch.where(usable, torch.where(error, 2 * (~wanted).float() - 1, 2 * wanted.float() - 1), logits)
-    return clicks_from_error(seen.cpu(), targets.cpu(), 1, generator, logits.device)
-
-
-def corrections(logits: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    return clicks_from_error(logits.cpu(), targets.cpu(), 1, generator, logits.device)
+    return clicks_from_error(seen, targets, 1, generator)
