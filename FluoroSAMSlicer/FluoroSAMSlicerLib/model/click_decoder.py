@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from transformers.models.sam.configuration_sam import SamMaskDecoderConfig
-from transformers.models.sam.modeling_sam import SamFeedForward, SamTwoWayTransformer
+from transformers.models.sam.modeling_sam import SamFeedForward
 
 from .config import FluoroSAMConfig
 from .mask_decoder import MASKS
 from .name_decoder import decidedness
 from .prompt_encoder import PromptEncoder
-from .pyramid import ChannelNorm, Mixing, PyramidFeatures, enlarged
+from .pyramid import ChannelNorm, Mixing, PyramidFeatures, enlarged, finished
+from .two_way import two_way_transformer
 
 MAPS = 5
 """Planes that tell of a prompt at a quarter of the input: mask so far, whether there is one, clicks inside, clicks
@@ -63,19 +62,9 @@ class ClickDecoder(nn.Module):
     def __init__(self, config: FluoroSAMConfig) -> None:
         super().__init__()
         width, settings, pyramid = config.width, config.decoder, config.pyramid
-        transformer = SamMaskDecoderConfig(
-            hidden_size=width,
-            hidden_act="relu",
-            mlp_dim=settings.mlp_width,
-            num_hidden_layers=settings.depth,
-            num_attention_heads=settings.heads,
-            attention_downsample_rate=2,
-            layer_norm_eps=1e-5,
-            attn_implementation="sdpa",
-        )
         self.iou_token = nn.Embedding(1, width)
         self.mask_tokens = nn.Embedding(MASKS, width)
-        self.transformer = SamTwoWayTransformer(transformer)
+        self.transformer = two_way_transformer(config)
         self.shown = nn.Sequential(
             nn.Conv2d(MAPS, 16, 2, stride=2), ChannelNorm(16), nn.GELU(),
             nn.Conv2d(16, 48, 2, stride=2), ChannelNorm(48), nn.GELU(), nn.Conv2d(48, width, 1),
@@ -116,6 +105,4 @@ class ClickDecoder(nn.Module):
         kept = self.kept(queries[:, 1 : 1 + MASKS]).float()[..., None]
         logits = logits + kept * STRONGEST * dense[:, :1].float()
         scores = self.iou_head(queries[:, 0]).float() + self.sure(decidedness(logits.detach()))[..., 0]
-        if not self.training:
-            logits = F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
-        return logits, scores.sigmoid()
+        return finished(logits, self.training), scores.sigmoid()

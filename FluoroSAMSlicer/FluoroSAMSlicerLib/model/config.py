@@ -76,6 +76,13 @@ class PyramidSettings:
     names: int = 2
 
 
+SMALL_TEXT = TextSettings(
+    width=96, layers=2, heads=4, context=32, vocabulary=2048, end_of_text=3, projection=96, mlp_width=96,
+    codebook=1536,
+)  # fmt: skip
+"""The text tower of the small models."""
+
+
 BACKBONES = ("swin", "efficientnet-lite0")
 """``"swin"`` is the published design; the other one has fine maps beside the embedding, and a decoder for names."""
 
@@ -158,10 +165,7 @@ class FluoroSAMConfig:
                 absolute_positions=True,
             ),
             neck=NeckSettings(width=96, depth=5),
-            text=TextSettings(
-                width=96, layers=2, heads=4, context=32, vocabulary=2048, end_of_text=3, projection=96,
-                mlp_width=96, codebook=1536,
-            ),
+            text=SMALL_TEXT,
             decoder=DecoderSettings(heads=4, mlp_width=256, iou_width=96),
         )  # fmt: skip
 
@@ -176,10 +180,7 @@ class FluoroSAMConfig:
             resize_antialias=True,
             close_ups=True,
             backbone="efficientnet-lite0",
-            text=TextSettings(
-                width=96, layers=2, heads=4, context=32, vocabulary=2048, end_of_text=3, projection=96,
-                mlp_width=96, codebook=1536,
-            ),
+            text=SMALL_TEXT,
             decoder=DecoderSettings(heads=4, mlp_width=256, iou_width=128),
         )  # fmt: skip
 

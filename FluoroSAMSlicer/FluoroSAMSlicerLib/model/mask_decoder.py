@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers.models.sam.configuration_sam import SamMaskDecoderConfig
-from transformers.models.sam.modeling_sam import SamFeedForward, SamTwoWayTransformer
+from transformers.models.sam.modeling_sam import SamFeedForward
 
 from .config import FluoroSAMConfig
 from .errors import ModelError
-from .two_way import pays, two_way
+from .two_way import pays, two_way, two_way_transformer
 
 MASKS = 4
 """Mask tokens: number 0 is the single-mask answer, numbers 1 to 3 the alternatives of an ambiguous prompt."""
@@ -26,19 +25,9 @@ class MaskDecoder(nn.Module):
     def __init__(self, config: FluoroSAMConfig) -> None:
         super().__init__()
         width, settings = config.width, config.decoder
-        transformer = SamMaskDecoderConfig(
-            hidden_size=width,
-            hidden_act="relu",
-            mlp_dim=settings.mlp_width,
-            num_hidden_layers=settings.depth,
-            num_attention_heads=settings.heads,
-            attention_downsample_rate=2,
-            layer_norm_eps=1e-5,
-            attn_implementation="sdpa",
-        )
         self.iou_token = nn.Embedding(1, width)
         self.mask_tokens = nn.Embedding(MASKS, width)
-        self.transformer = SamTwoWayTransformer(transformer)
+        self.transformer = two_way_transformer(config)
         self.upscaling = Upscaling(width)
         self.mask_heads = nn.ModuleList(SamFeedForward(width, width, width // 8, 3) for _ in range(MASKS))
         self.iou_head = SamFeedForward(width, settings.iou_width, MASKS, settings.iou_depth)

@@ -12,11 +12,12 @@ from torch.nn import functional as F
 from transformers.models.sam.modeling_sam import SamFeedForward
 
 from .config import FluoroSAMConfig
-from .pyramid import WAVES, PyramidFeatures, waves
+from .pyramid import WAVES, PyramidFeatures, enlarged, finished, waves
 
 
 class NameDecoder(nn.Module):
-    """Features of B images and codes (B, N, C) of N names to logits (B, N, 4E, 4E) and scores (B, N), float32."""
+    """Features of B images and codes (B, N, C) of N names to logits (B, N, 4E, 4E) and scores (B, N), float32;
+    (B, N, 8E, 8E) in evaluation."""
 
     def __init__(self, config: FluoroSAMConfig) -> None:
         super().__init__()
@@ -41,9 +42,9 @@ class NameDecoder(nn.Module):
         queries = self.norm(queries)
         middle = torch.einsum("bnc,bchw->bnhw", self.middle(queries), features.eighth)
         fine = torch.einsum("bnc,bchw->bnhw", self.fine(queries), features.quarter)
-        logits = fine.float() + F.interpolate(middle.float(), fine.shape[-2:], mode="bilinear")
+        logits = fine.float() + enlarged(middle.float(), fine.shape[-2:])
         logits = logits / features.quarter.shape[1] ** 0.5 + self.offset(queries).float()[..., None] - 3
-        return logits, self.score(queries, logits)
+        return finished(logits, self.training), self.score(queries, logits)
 
 
 class CrossAttention(nn.Module):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .click_decoder import ClickDecoder, MapPrompts
 from .config import FluoroSAMConfig
@@ -55,10 +54,7 @@ class FluoroSAM(nn.Module):
 
         4E wide while training. Only for a configuration with ``names_in_one_pass``.
         """
-        logits, scores = self.names(features, codes)
-        if not self.training:
-            logits = F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
-        return logits, scores
+        return self.names(features, codes)
 
     def encode_text(self, input_ids: Tensor) -> TextCode:
         """Token ids (B, at most L), each row with its end-of-text id, to the text prompt's code."""

@@ -101,6 +101,11 @@ def enlarged(features: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(features, tuple(size), mode="bilinear", align_corners=False)
 
 
+def finished(logits: Tensor, training: bool) -> Tensor:
+    """Masks (B, M, 4E, 4E) as they are learned from, or, in evaluation, as every model gives them: (B, M, 8E, 8E)."""
+    return logits if training else enlarged(logits, (2 * logits.shape[-2], 2 * logits.shape[-1]))
+
+
 WAVES = 8
 """Frequencies of the position encoding in each direction: half a wave to four over the picture."""
 

@@ -10,7 +10,27 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from transformers.models.sam.configuration_sam import SamMaskDecoderConfig
 from transformers.models.sam.modeling_sam import SamAttention, SamTwoWayTransformer
+
+from .config import FluoroSAMConfig
+
+
+def two_way_transformer(config: FluoroSAMConfig) -> SamTwoWayTransformer:
+    """The transformer of a mask decoder, as ``config`` wants it."""
+    settings = config.decoder
+    return SamTwoWayTransformer(
+        SamMaskDecoderConfig(
+            hidden_size=config.width,
+            hidden_act="relu",
+            mlp_dim=settings.mlp_width,
+            num_hidden_layers=settings.depth,
+            num_attention_heads=settings.heads,
+            attention_downsample_rate=2,
+            layer_norm_eps=1e-5,
+            attn_implementation="sdpa",
+        )
+    )
 
 
 def pays(transformer: SamTwoWayTransformer, tokens: int) -> bool:
