@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
 from .. import __version__
-from ..weights import InstalledModel, Provenance, file_sha256, stored_size, write_weights
+from ..weights import (
+    InstalledModel,
+    Provenance,
+    file_sha256,
+    stored_size,
+    write_description,
+    write_weights,
+)
 from ..weights.library import (
     FORMAT,
     installed_model_folder,
@@ -110,7 +114,7 @@ def install_checkpoint(
         written = list(write_clip_vocabulary(stage, *words)) if words else []
         (stage / LICENCE_FILE).write_text(LICENCE_TEXT + "\n", encoding="utf-8")
         files.update({file.name: file_sha256(file) for file in (*written, stage / LICENCE_FILE)})
-        _describe(stage / CONFIG, config, provenance, files)
+        write_description(stage / CONFIG, FORMAT, provenance, files, config.to_json())
         watch.report("Putting the model into its place")
     watch.finish()
     return InstalledModel(folder.name, folder, provenance, notes)
@@ -180,16 +184,3 @@ def _fitting(folder: Path, config: FluoroSAMConfig) -> tuple:
             "it belongs to another model"
         )
     return vocabulary, merges
-
-
-def _describe(path: Path, config: FluoroSAMConfig, provenance: Provenance, files: Mapping[str, str]) -> None:
-    description = {
-        "format": FORMAT,
-        "provenance": asdict(provenance),
-        "files": dict(files),
-        "config": json.loads(config.to_json()),
-    }
-    with path.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(description, indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())

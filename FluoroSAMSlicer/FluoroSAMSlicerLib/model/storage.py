@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from ..weights import Provenance, check_sha256, read_safetensors
+from ..weights import Provenance, check_files, read_safetensors
 from ..weights.library import DESCRIPTION, FORMAT, installed_model_folder, installed_models
 from .clip_vocabulary import SIMPLE
 from .config import FluoroSAMConfig
@@ -29,9 +29,6 @@ from .tokens import CompactTokenizer, PublishedTokenizer
 CONFIG, WEIGHTS, TOKENIZER = DESCRIPTION, "model.safetensors", "tokenizer.json"
 COMPANIONS = {TOKENIZER, "vocab.json", "merges.txt", SIMPLE, "LICENCE.txt"}
 """Files that a model may have beside its weights."""
-HASHED_AT_LOAD = 64 << 20
-"""Files up to this size (bytes) are checked against their SHA-256 at every load; verify_model checks all."""
-
 
 Tokens = CompactTokenizer | PublishedTokenizer
 
@@ -88,9 +85,7 @@ def load_model(path: str | Path = "compact") -> tuple[FluoroSAM, Tokens, Provena
         provenance = Provenance(f"FluoroSAM {model.config.name}", "CC BY-NC-SA 4.0", folder.name)
         return model, PublishedTokenizer(folder.parent, model.config.text.context), provenance
     description, config, provenance = read_description(folder)
-    for name in description["files"]:
-        if (folder / name).is_file() and (folder / name).stat().st_size <= HASHED_AT_LOAD:
-            check_sha256(folder / name, description["files"][name])
+    check_files(folder, description["files"])
     model = _network(folder / WEIGHTS, config)
     if TOKENIZER in description["files"]:
         tokenizer = CompactTokenizer.read(folder / TOKENIZER, config.text.context)
@@ -107,8 +102,7 @@ def verify_model(model: str | Path) -> None:
     """
     folder = locate_model(model)
     description, _, _ = read_description(folder)
-    for name, digest in description["files"].items():
-        check_sha256(folder / name, digest)
+    check_files(folder, description["files"], all_of_them=True)
 
 
 def locate_model(model: str | Path) -> Path:

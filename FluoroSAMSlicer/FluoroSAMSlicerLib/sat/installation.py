@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
 from .. import __version__
-from ..weights import InstallationError, InstalledModel, Provenance, file_sha256, stored_size, write_weights
+from ..weights import (
+    InstallationError,
+    InstalledModel,
+    Provenance,
+    file_sha256,
+    stored_size,
+    write_description,
+    write_weights,
+)
 from ..weights.library import DESCRIPTION, installed_model_folder, taken_names
 from ..weights.staging import Progress, Watch, file_stamp, hash_source, staged
 from .checkpoint import load_published
@@ -91,7 +96,7 @@ def install_sat_checkpoint(
         for kept in (LICENCE_FILE, VOCABULARY):
             if (stage / kept).is_file():
                 files[kept] = file_sha256(stage / kept)
-        _describe(stage / DESCRIPTION, config, provenance, files)
+        write_description(stage / DESCRIPTION, FORMAT, provenance, files, config.to_json())
         watch.report("Putting the model into its place")
     watch.finish()
     return InstalledModel(folder.name, folder, provenance, () if words is not None else (NO_VOCABULARY,))
@@ -126,16 +131,3 @@ def _refuse_other(folder: Path, digests: list[str], replace: bool) -> None:
         f"there is a model called {folder.name} already, of another file ({folder}): give another name, or say "
         "that it is to be replaced"
     )
-
-
-def _describe(path: Path, config, provenance: Provenance, files: dict[str, str]) -> None:
-    description = {
-        "format": FORMAT,
-        "provenance": asdict(provenance),
-        "files": files,
-        "config": json.loads(config.to_json()),
-    }
-    with path.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(description, indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..weights import CheckpointError, Provenance, check_sha256, installed_model_folder
+from ..weights import CheckpointError, Provenance, check_files, installed_model_folder
 from ..weights.library import DESCRIPTION
 from ..weights.reading import read_safetensors
 from .checkpoint import network_of
@@ -21,8 +21,6 @@ from .tokens import WordPieces
 
 WEIGHTS = "model.safetensors"
 LICENCE_FILE = "LICENCE.txt"
-HASHED_AT_LOAD = 64 << 20
-"""Files up to this size (bytes) are checked against their SHA-256 at every load; verify_sat_model checks all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +54,7 @@ def load_sat_model(model: str | Path) -> SatModel:
     folder = locate_sat_model(model)
     description, config, provenance = read_sat_description(folder)
     files = description["files"]
-    for name in files:
-        if (folder / name).is_file() and (folder / name).stat().st_size <= HASHED_AT_LOAD:
-            check_sha256(folder / name, files[name])
+    check_files(folder, files)
     if not (folder / WEIGHTS).is_file():
         raise CheckpointError(f"{folder / WEIGHTS}: there is no such weights file")
     network = network_of(read_safetensors(folder / WEIGHTS), config, folder / WEIGHTS)
@@ -72,8 +68,7 @@ def verify_sat_model(model: str | Path) -> None:
     """Check every file against its SHA-256; :class:`CheckpointError` if one differs."""
     folder = locate_sat_model(model)
     description, _, _ = read_sat_description(folder)
-    for name, digest in description["files"].items():
-        check_sha256(folder / name, digest)
+    check_files(folder, description["files"], all_of_them=True)
 
 
 def locate_sat_model(model: str | Path) -> Path:

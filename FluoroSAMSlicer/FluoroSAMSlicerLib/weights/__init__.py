@@ -11,9 +11,11 @@ from .errors import CheckpointError, InstallationCancelled, InstallationError, M
 _HOME = {
     "Provenance": "provenance",
     "InstalledModel": "provenance",
+    "write_description": "provenance",
     "read_archive": "archive",
     "read_safetensors": "reading",
     "file_sha256": "reading",
+    "check_files": "reading",
     "check_sha256": "reading",
     "write_weights": "writing",
     "stored_size": "writing",

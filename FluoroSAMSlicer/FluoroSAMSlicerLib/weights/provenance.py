@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,3 +28,19 @@ class InstalledModel:
     folder: Path
     provenance: Provenance
     notes: tuple[str, ...] = ()
+
+
+def write_description(
+    path: Path, format: str, provenance: Provenance, files: Mapping[str, str], config: str
+) -> None:
+    """Write what a model folder says of itself: ``files`` are SHA-256 by name, ``config`` is JSON text."""
+    description = {
+        "format": format,
+        "provenance": asdict(provenance),
+        "files": dict(files),
+        "config": json.loads(config),
+    }
+    with path.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(description, indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())

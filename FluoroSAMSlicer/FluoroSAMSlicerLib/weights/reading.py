@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,10 @@ from .errors import CheckpointError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+HASHED_AT_LOAD = 64 << 20
+"""Files up to this size (bytes) are checked against their SHA-256 at every load, larger ones when asked to."""
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -42,3 +47,14 @@ def check_sha256(path: Path, expected: str) -> None:
         raise CheckpointError(
             f"{path}: truncated, altered, or of another model (its SHA-256 is not the recorded one)"
         )
+
+
+def check_files(folder: Path, files: Mapping[str, str], all_of_them: bool = False) -> None:
+    """Check a model's files, SHA-256 by name: those that are there and small, or with ``all_of_them`` every one.
+
+    Raises :class:`CheckpointError` for one that differs.
+    """
+    for name, digest in files.items():
+        path = folder / name
+        if all_of_them or (path.is_file() and path.stat().st_size <= HASHED_AT_LOAD):
+            check_sha256(path, digest)
