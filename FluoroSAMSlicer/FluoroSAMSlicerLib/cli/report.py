@@ -33,12 +33,8 @@ class Finding:
 
     @property
     def understood(self) -> list[str]:
-        """What was read otherwise than typed, and what the model was asked for instead."""
-        structure = self.asked.structure
-        words = [f'"{typed}" was read as "{meant}"' for typed, meant in self.asked.corrections]
-        if structure.part_of:
-            words.append(f"{structure.name}: part of {structure.part_of}, which the model was asked for")
-        return words
+        """What was read otherwise than typed."""
+        return [f'"{typed}" was read as "{meant}"' for typed, meant in self.asked.corrections]
 
     @property
     def pixels(self) -> int:
@@ -59,8 +55,8 @@ class ImageReport:
     @property
     def notes(self) -> list[str]:
         """What the user should know of how the masks were made, each once."""
-        own = [note for finding in self.findings for note in finding.understood]
-        return list(dict.fromkeys([*own, *(n for f in self.findings for n in f.prediction.notes)]))
+        notes = (note for f in self.findings for note in (*f.understood, *f.prediction.notes))
+        return list(dict.fromkeys(notes))
 
     def to_dict(self) -> dict:
         """Plain values for JSON: pixels, mm and mm2, seconds; file names relative to the report."""

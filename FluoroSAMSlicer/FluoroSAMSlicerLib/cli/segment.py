@@ -150,12 +150,10 @@ def _segment_image(
     report.seconds["read"] = clock.lap()
     session = PromptSession(predictor, radiograph)
     report.seconds["encode"] = clock.lap()
-    session.segment_all([_asked(prompt) for prompt in prompts])
+    session.segment_all([asked.typed for asked in prompts])
     each = clock.lap() / max(1, len(prompts))
-    wholes = [asked.structure.asked for asked in prompts]
     for asked in prompts:
-        shared = wholes.count(asked.structure.asked) > 1
-        report.findings.append(_find(session, asked, each, shared))
+        report.findings.append(_find(session, asked, each))
     report.seconds["prompts"] = each * len(prompts) + clock.lap()
     with staged(folder) as stage:
         segments = [(f.asked.structure, f.prediction.mask, _tags(f)) for f in report.findings]
@@ -172,24 +170,10 @@ def _segment_image(
     return report
 
 
-def _asked(prompt: StructurePrompts) -> str:
-    """By which name the model is asked: what is part of another structure, by that one's."""
-    return prompt.structure.asked if prompt.structure.part_of else prompt.typed
-
-
-def _find(session, asked: StructurePrompts, by_name: float, shared: bool = False) -> Finding:
-    """The answer for one structure; what is part of another is asked for as that.
-
-    ``by_name``: seconds that finding it by name took, its share of finding all. ``shared``: another structure is
-    asked for by the same name, so that this one's clicks stay out of the session.
-    """
+def _find(session, asked: StructurePrompts, by_name: float) -> Finding:
+    """The answer for one structure. ``by_name``: seconds that finding it by name took, its share of finding all."""
     clock = _Clock()
-    structure = asked.structure
-    name = structure.asked
-    if structure.part_of and shared:
-        prediction = session.predictor.predict(session.embedding, name, asked.points, asked.labels, asked.box)
-        _ = prediction.mask
-        return Finding(asked, prediction, clock.lap())
+    name = asked.structure.name
     if asked.box is not None:
         session.set_box(name, asked.box)
     for (x, y), label in zip(asked.points, asked.labels, strict=True):

@@ -174,7 +174,7 @@ class Predictor:
             if previous.image != embedding.key:
                 raise PromptError("the previous prediction is of another image: start without it")
         structure = None if prompt.text is None else named_structure(prompt.text, allow_unknown)
-        phrase = structure.asked if structure else prompt.text
+        phrase = _phrase(structure, prompt)
         mask = None if previous is None else previous.low_res
         with self._lock:
             candidates, chosen = self._on_device(lambda: self._decide(embedding, prompt, phrase, mask))
@@ -197,23 +197,22 @@ class Predictor:
         if any(prompt.is_empty for prompt in prompts):
             raise PromptError("a name is empty: give the name of a structure")
         structures = [named_structure(prompt.text, allow_unknown) for prompt in prompts]
-        phrases = [
-            structure.asked if structure else prompt.text
-            for structure, prompt in zip(structures, prompts, strict=True)
-        ]
+        phrases = list(map(_phrase, structures, prompts))
         with self._lock:
             found = self._on_device(lambda: self._named(embedding, phrases)) if phrases else []
             made_by = embedding.key, embedding.model, self.version
             return [
                 self.choose(
-                    embedding, Prediction(prompt, structure, candidates, 0, *made_by, self._notes(structure)), 0
+                    embedding,
+                    Prediction(prompt, structure, candidates, 0, *made_by, self._notes(structure)),
+                    0,
                 )
                 for prompt, structure, candidates in zip(prompts, structures, found, strict=True)
             ]
 
     def choose(self, embedding: ImageEmbedding, prediction: Prediction, candidate: int) -> Prediction:
         """The prediction with ``candidate``, the index of one of its three, as its mask."""
-        phrase = prediction.structure.asked if prediction.structure else prediction.prompt.text
+        phrase = _phrase(prediction.structure, prediction.prompt)
         found = (prediction.corrected or prediction.candidates).low_res[candidate]
         with self._lock:
             close_ups = self._on_device(
@@ -358,3 +357,8 @@ class Predictor:
     def _check_origin(self, made: ImageEmbedding | Prediction, what: str) -> None:
         if (made.model, made.model_version) != (self.provenance.name, self.version):
             raise PromptError(f"{what} is of another model ({made.model}): encode the image with this one")
+
+
+def _phrase(structure: Structure | None, prompt: Prompt) -> str | None:
+    """What the model reads: the name that the structure is asked for by, or an unknown text as typed."""
+    return structure.asked if structure else prompt.text
