@@ -106,20 +106,30 @@ def random_view(
     if rng.random() < region.turned:
         roll += 180
     centre = centre + rng.normal(0, 0.07, 3) * field
+    geometry = random_geometry(centre, field, (primary, secondary, roll), pixels, rng)
+    return View(f"{region.name} {kind}", geometry)
+
+
+def random_geometry(
+    centre: np.ndarray, field_mm: float, angles_deg: tuple[float, float, float], pixels: int, rng: np.random.Generator
+) -> ProjectionGeometry:
+    """Source and detector at random distances about ``centre`` (x, y, z), LPS mm, from before or behind the patient.
+
+    The square picture of ``pixels`` shows ``field_mm`` at the centre; angles as for :func:`beam_axes`.
+    """
     source_behind = rng.random() < 0.5
     sdd = rng.uniform(900, 1900)
     to_detector = rng.uniform(0.08, 0.35) * sdd
-    forward, column, row = beam_axes(primary, secondary, roll, source_behind)
+    forward, column, row = beam_axes(*angles_deg, source_behind)
     magnification = sdd / (sdd - to_detector)
-    geometry = ProjectionGeometry(
+    return ProjectionGeometry(
         source=tuple(centre - forward * (sdd - to_detector)),
         detector_centre=tuple(centre + forward * to_detector),
         column_axis=tuple(column),
         row_axis=tuple(row),
-        pixel_mm=(field * magnification / pixels,) * 2,
+        pixel_mm=(field_mm * magnification / pixels,) * 2,
         size=(pixels, pixels),
     )
-    return View(f"{region.name} {kind}", geometry)
 
 
 def beam_axes(

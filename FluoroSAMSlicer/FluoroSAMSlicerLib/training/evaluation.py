@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..dataset.run_length import bounding_box
 from .cases import Answer, read_cases
 
 
@@ -169,8 +170,8 @@ def _near(mask: np.ndarray, point: tuple[int, int]) -> int:
 
 def tight_box(mask: np.ndarray) -> tuple[float, float, float, float]:
     """The box x1, y1, x2, y2 of the outermost pixels of ``mask`` (H, W)."""
-    rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
-    return float(columns[0]), float(rows[0]), float(columns[-1]), float(rows[-1])
+    left, top, width, height = map(float, bounding_box(mask))
+    return left, top, left + width - 1, top + height - 1
 
 
 def next_click(drawn: np.ndarray, wanted: np.ndarray) -> tuple[tuple[int, int], int]:

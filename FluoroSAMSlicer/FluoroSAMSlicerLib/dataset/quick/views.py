@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...drr import ProjectionGeometry
-from ..views import beam_axes
+from ..views import random_geometry
 from .regions import Region
 
 PIXELS = 256
@@ -45,19 +45,7 @@ def draw_view(
     if rng.random() < region.turned:
         roll += 180
     field, centre = fitted(centre + rng.normal(0, 0.06, 3) * field, field, box, abs(secondary))
-    source_behind = rng.random() < 0.5
-    sdd = rng.uniform(900, 1900)
-    to_detector = rng.uniform(0.08, 0.35) * sdd
-    forward, column, row = beam_axes(primary, secondary, roll, source_behind)
-    magnification = sdd / (sdd - to_detector)
-    geometry = ProjectionGeometry(
-        source=tuple(centre - forward * (sdd - to_detector)),
-        detector_centre=tuple(centre + forward * to_detector),
-        column_axis=tuple(column),
-        row_axis=tuple(row),
-        pixel_mm=(field * magnification / PIXELS,) * 2,
-        size=(PIXELS, PIXELS),
-    )
+    geometry = random_geometry(centre, field, (primary, secondary, roll), PIXELS, rng)
     return kind, geometry
 
 
