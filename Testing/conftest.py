@@ -17,9 +17,13 @@ def shared_data_path(relative: str) -> Path:
 
     Absent data skips the test, except under ``CI=true`` where it fails it.
     """
-    path = SHARED / relative
+    return present(SHARED / relative, "test data", "FLUOROSAM_DATA")
+
+
+def present(path: Path, what: str, variable: str) -> Path:
+    """``path``, if it is there; else the test is skipped, or failed under ``CI=true``, and told of ``variable``."""
     if not path.exists():
-        message = f"test data {path} is absent; set FLUOROSAM_DATA to the folder that holds it"
+        message = f"{what} {path} is absent; set {variable} to the folder that holds it"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
@@ -35,24 +39,14 @@ def shared_data():
 def reference_fixture() -> Path:
     """The published model's parity fixture (``FLUOROSAM_FIXTURE`` or beside the shared data)."""
     path = Path(os.environ.get("FLUOROSAM_FIXTURE") or SHARED.parent / "spec" / "fluorosam" / "fixture")
-    if not path.exists():
-        message = f"parity fixture {path} is absent; set FLUOROSAM_FIXTURE to the folder that holds it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
+    return present(path, "parity fixture", "FLUOROSAM_FIXTURE")
 
 
 @pytest.fixture(scope="session")
 def sat_fixture() -> Path:
     """SAT's parity fixture (``FLUOROSAM_SAT_FIXTURE`` or beside the shared data)."""
     path = Path(os.environ.get("FLUOROSAM_SAT_FIXTURE") or SHARED.parent / "spec" / "sat" / "fixture")
-    if not path.exists():
-        message = f"parity fixture {path} is absent; set FLUOROSAM_SAT_FIXTURE to the folder that holds it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
+    return present(path, "parity fixture", "FLUOROSAM_SAT_FIXTURE")
 
 
 @pytest.fixture(scope="session")

@@ -61,12 +61,7 @@ def slicer_api() -> Path:
     import conftest
 
     path = Path(os.environ.get("FLUOROSAM_SLICER_API") or conftest.SHARED.parent / "slicer")
-    if not path.exists():
-        message = f"{path} is absent; set FLUOROSAM_SLICER_API to the folder with qt_api.json"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
+    return conftest.present(path, "Slicer's recorded interface", "FLUOROSAM_SLICER_API")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 class Bomb:
     def __reduce__(self):
-        return (__import__("os").system, ("touch /tmp/never",))
+        return (__import__("os").system, ("touch never",))
 
 
 @pytest.fixture(scope="module")
