@@ -181,8 +181,8 @@ class FluoroSAMSlicerLogic(ScriptedLoadableModuleLogic):
     >>> logic.undoNow(image)
     >>> logic.export("exportSegNrrd", image, "/data/chest.seg.nrrd")
 
-    Every method of FluoroSAMSlicerLib.mrml.segment.logic.SegmentLogic can be called on this object. X-ray images of
-    CTs, training sets and the Dice of the model are made by ``logic.drrLogic``, a DRRLogic:
+    Every method of FluoroSAMSlicerLib.mrml.segment.logic.Logic can be called on this object. X-ray images of
+    CTs, training sets and the Dice of the model are made by ``logic.drrLogic``, a Logic:
 
     >>> drr, ct, labels = logic.drrLogic, slicer.util.getNode("CT"), slicer.util.getNode("Segmentation")
     >>> image = drr.render(ct, labels, drr.presetView("chest PA", ct, labels))
@@ -199,17 +199,17 @@ class FluoroSAMSlicerLogic(ScriptedLoadableModuleLogic):
     @property
     def segmentLogic(self):
         if self._segmentLogic is None:
-            from FluoroSAMSlicerLib.mrml.segment.logic import SegmentLogic
+            from FluoroSAMSlicerLib.mrml.segment.logic import Logic
 
-            self._segmentLogic = SegmentLogic(slicer.mrmlScene)
+            self._segmentLogic = Logic(slicer.mrmlScene)
         return self._segmentLogic
 
     @property
     def drrLogic(self):
         if self._drrLogic is None:
-            from FluoroSAMSlicerLib.mrml.synthesize.logic import DRRLogic
+            from FluoroSAMSlicerLib.mrml.synthesize.logic import Logic
 
-            self._drrLogic = DRRLogic(slicer.mrmlScene, lambda: self.segmentLogic)
+            self._drrLogic = Logic(slicer.mrmlScene, lambda: self.segmentLogic)
         return self._drrLogic
 
     def close(self):
@@ -225,15 +225,15 @@ class FluoroSAMSlicerLogic(ScriptedLoadableModuleLogic):
 
     def getParameters(self):
         """The panel's own settings in this scene."""
-        from FluoroSAMSlicerLib.panel.segment.parameters import SegmentParameters
+        from FluoroSAMSlicerLib.panel.segment.parameters import Parameters
 
-        return SegmentParameters(self.getParameterNode())
+        return Parameters(self.getParameterNode())
 
     def getSynthesizeParameters(self):
         """What the Synthesize tab keeps in this scene."""
-        from FluoroSAMSlicerLib.panel.synthesize.parameters import SynthesizeParameters
+        from FluoroSAMSlicerLib.panel.synthesize.parameters import Parameters
 
-        return SynthesizeParameters(self.getParameterNode())
+        return Parameters(self.getParameterNode())
 
     def export(self, function, volumeNode, place, **options):
         """Write the segments of an image; ``function`` is one of FluoroSAMSlicerLib.mrml.export."""

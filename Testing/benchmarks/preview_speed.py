@@ -29,7 +29,7 @@ def main(*paths: str) -> None:
     sys.path[:0] = [str(ROOT / "FluoroSAMSlicer"), str(ROOT / "Testing")]
     import SimpleITK as sitk
     import slicer
-    from FluoroSAMSlicerLib.mrml.synthesize.logic import DRRLogic
+    from FluoroSAMSlicerLib.mrml.synthesize.logic import Logic
     from mrml.bench import new_scene, place
 
     hu, spacing = body(), (0.8, 0.8, 1.0)
@@ -40,7 +40,7 @@ def main(*paths: str) -> None:
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
     slicer.util.updateVolumeFromArray(node, hu)
     place(node, ((-1, 0, 0), (0, -1, 0), (0, 0, 1)), (0, 0, 0), spacing)
-    logic = DRRLogic(scene)
+    logic = Logic(scene)
     view = logic.presetView("chest PA", node)
     begin = time.perf_counter()
     logic.compute(logic.previewRequest(node, view))

@@ -13,7 +13,7 @@ import torch
 import vtk
 from FluoroSAMSlicerLib.model import InputFrame
 from FluoroSAMSlicerLib.mrml import volume_node
-from FluoroSAMSlicerLib.mrml.segment.logic import SegmentLogic
+from FluoroSAMSlicerLib.mrml.segment.logic import Logic
 from FluoroSAMSlicerLib.radiograph import Radiograph
 from FluoroSAMSlicerLib.segmentation import Candidates, ImageEmbedding, Prediction, Prompt
 from FluoroSAMSlicerLib.segmentation.embedding import image_key
@@ -69,9 +69,9 @@ class SquarePredictor:
         return replace(prediction, chosen=candidate)
 
 
-def segment_logic(scene, predictor=None) -> SegmentLogic:
+def segment_logic(scene, predictor=None) -> Logic:
     predictor = predictor or SquarePredictor()
-    return SegmentLogic(scene, lambda model, device: predictor)
+    return Logic(scene, lambda model, device: predictor)
 
 
 def noise(height: int = 120, width: int = 90, seed: int = 0) -> np.ndarray:

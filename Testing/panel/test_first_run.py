@@ -237,14 +237,14 @@ from panel import bench, pythonqt, slicer_parts
 application = bench.QtWidgets.QApplication([])
 bench.use_settings(Path(sys.argv[1]))
 scene = slicer.mrmlScene = slicer.vtkMRMLScene()
-from FluoroSAMSlicerLib.mrml.segment.logic import SegmentLogic
+from FluoroSAMSlicerLib.mrml.segment.logic import Logic
 from FluoroSAMSlicerLib.panel.segment.tab import segment_panel
 from FluoroSAMSlicerLib.panel.segment.slice_views import SliceViews
 layout = slicer_parts.LayoutManager(scene)
 slicer.util.setSliceViewerLayers = layout.show
 window, answers = pythonqt.pythonqt(bench.QtWidgets.QWidget)(), bench.Answers()
 resources = Path({str(MODULE)!r}) / "Resources"
-panel = segment_panel(resources, SegmentLogic(scene), answers, SliceViews(layout), window)
+panel = segment_panel(resources, Logic(scene), answers, SliceViews(layout), window)
 panel.enter()
 node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "film")
 slicer.util.updateVolumeFromArray(node, np.ones((1, 9, 9), np.float32))

@@ -196,9 +196,9 @@ def test_another_model_reads_the_image_anew(scene, image):
         made.append((model, device, SquarePredictor()))
         return made[-1][2]
 
-    from FluoroSAMSlicerLib.mrml.segment.logic import SegmentLogic
+    from FluoroSAMSlicerLib.mrml.segment.logic import Logic
 
-    logic = SegmentLogic(scene, load)
+    logic = Logic(scene, load)
     logic.segmentByText(image, "left lung")
     logic.setModel("/models/large", "cpu")
     assert not logic.isEncoded(image)

@@ -9,10 +9,10 @@ import pytest
 from FluoroSAMSlicerLib.mrml.segment.answers import Answers
 from FluoroSAMSlicerLib.mrml.segment.images import IMAGES_KEPT, Images
 from FluoroSAMSlicerLib.mrml.segment.job import Request
-from FluoroSAMSlicerLib.mrml.segment.logic import SegmentLogic
+from FluoroSAMSlicerLib.mrml.segment.logic import Logic
 from FluoroSAMSlicerLib.mrml.segment.prompt_editing import PromptEditing
 from FluoroSAMSlicerLib.mrml.segment.prompts import SegmentPrompt
-from FluoroSAMSlicerLib.mrml.segment.requests import SegmentRequests
+from FluoroSAMSlicerLib.mrml.segment.requests import Requests
 from FluoroSAMSlicerLib.mrml.segment.scene import ImageSegments
 from FluoroSAMSlicerLib.mrml.segment.steps import Steps, slot
 from FluoroSAMSlicerLib.segmentation import Prompt
@@ -62,7 +62,7 @@ def test_an_answer_comes_too_late_once_a_newer_one_is_shown(scene, image):
     record = segments.record(image)
     segments.empty(record, "heart")
     record.set_prompt("heart", SegmentPrompt(Prompt(text="heart")))
-    asking = SegmentRequests(segments, steps, PromptEditing(segments, steps), images, answers)
+    asking = Requests(segments, steps, PromptEditing(segments, steps), images, answers)
     older, newer = asking.textRequest(image, "heart") + asking.textRequest(image, "heart")
     assert isinstance(older, Request) and answers.stale(older) == ""
     steps.answered(older.slot, newer.id)
@@ -80,10 +80,10 @@ def test_only_the_last_images_are_known(scene):
 
 
 def test_the_logic_is_composed_and_lists_all_that_its_parts_offer():
-    assert SegmentLogic.__bases__ == (object,)
-    for part in (ImageSegments, Steps, PromptEditing, SegmentRequests, Answers):
+    assert Logic.__bases__ == (object,)
+    for part in (ImageSegments, Steps, PromptEditing, Requests, Answers):
         assert part.__bases__ == (object,)
         camel = {name for name in vars(part) if name[0] != "_" and name != name.lower()}
-        assert camel <= set(dir(SegmentLogic)), camel - set(dir(SegmentLogic))
-    click = SegmentLogic.clickRequest
+        assert camel <= set(dir(Logic)), camel - set(dir(Logic))
+    click = Logic.clickRequest
     assert click.__doc__ and list(inspect.signature(click).parameters) == ["self", "volumeNode", "segmentId"]

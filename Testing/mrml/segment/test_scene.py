@@ -11,7 +11,7 @@ import torch
 from FluoroSAMSlicerLib.model import CompactTokenizer, FluoroSAM, FluoroSAMConfig, Provenance, save_model
 from FluoroSAMSlicerLib.model import train_tokenizer as trained
 from FluoroSAMSlicerLib.mrml import NotOneImage, SceneError
-from FluoroSAMSlicerLib.mrml.segment.logic import Cancelled, SegmentLogic
+from FluoroSAMSlicerLib.mrml.segment.logic import Cancelled, Logic
 from FluoroSAMSlicerLib.segmentation import Predictor
 from mrml.bench import (
     SquarePredictor,
@@ -246,7 +246,7 @@ def test_an_image_of_36_megapixels(scene):
 
 
 def test_the_real_network_goes_the_same_way(scene, predictor, tmp_path):
-    logic, image = SegmentLogic(scene, lambda model, device: predictor), image_node(scene, 240, 180)
+    logic, image = Logic(scene, lambda model, device: predictor), image_node(scene, 240, 180)
     heard = []
     request = logic.encodeRequest(image)
     logic.apply(request, logic.compute(request, progress=lambda *told: heard.append(told[0])))
@@ -262,7 +262,7 @@ def test_the_real_network_goes_the_same_way(scene, predictor, tmp_path):
     before = mask_of(logic, image, lung)
 
     other = reopened(scene, tmp_path / "scene.mrb")
-    again, same = SegmentLogic(other, lambda model, device: predictor), other.GetFirstNodeByName("chest")
+    again, same = Logic(other, lambda model, device: predictor), other.GetFirstNodeByName("chest")
     again.click(same, lung, ij=(60, 60))
     logic.click(image, lung, ij=(60, 60))
     assert np.array_equal(mask_of(again, same, lung), mask_of(logic, image, lung))
@@ -271,7 +271,7 @@ def test_the_real_network_goes_the_same_way(scene, predictor, tmp_path):
 
 
 def test_reading_an_image_can_be_cancelled_between_the_networks_layers(scene, predictor):
-    logic, image = SegmentLogic(scene, lambda model, device: predictor), image_node(scene, 100, 100, seed=8)
+    logic, image = Logic(scene, lambda model, device: predictor), image_node(scene, 100, 100, seed=8)
     heard = []
 
     def cancelled():

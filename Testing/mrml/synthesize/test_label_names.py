@@ -6,7 +6,7 @@ import json
 
 import pytest
 import slicer
-from FluoroSAMSlicerLib.mrml.synthesize.logic import DRRLogic, ViewSettings
+from FluoroSAMSlicerLib.mrml.synthesize.logic import Logic, ViewSettings
 from FluoroSAMSlicerLib.mrml.synthesize.patient import label_choices
 from mrml.bench import new_scene, segment_logic
 from mrml.synthesize.bench import ct_node, label_map_node, phantom
@@ -62,7 +62,7 @@ def test_a_number_is_no_name(scene, tmp_path, table):
 def test_the_model_is_not_asked_for_a_label_without_a_name(scene):
     ct, labels, titles = numbered(scene)
     segments = segment_logic(scene)
-    drr = DRRLogic(scene, lambda: segments)
+    drr = Logic(scene, lambda: segments)
     view = ViewSettings(size=(48, 40), pixel_mm=3.0, dose_ugy=0)
     image = drr.render(ct, labels, drr.centred(view, ct))
     asked = drr.checkRequest(image).asked

@@ -11,7 +11,7 @@ import slicer
 import vtk
 from FluoroSAMSlicerLib.drr import CTVolume, GeometryError, VolumeError, project
 from FluoroSAMSlicerLib.mrml import SceneError, segment_mask
-from FluoroSAMSlicerLib.mrml.synthesize.logic import USER_ERRORS, Cancelled, DRRLogic, ViewSettings
+from FluoroSAMSlicerLib.mrml.synthesize.logic import USER_ERRORS, Cancelled, Logic, ViewSettings
 from FluoroSAMSlicerLib.mrml.synthesize.patient import take_patient
 from FluoroSAMSlicerLib.mrml.synthesize.scene import true_masks
 from mrml.bench import SquarePredictor, drawn_by_hand, mask_of, new_scene, segment_logic
@@ -40,7 +40,7 @@ def scene():
 @pytest.fixture
 def logic(scene):
     segments = segment_logic(scene)
-    return DRRLogic(scene, lambda: segments)
+    return Logic(scene, lambda: segments)
 
 
 def rendered(logic, ct, labels, view=VIEW, segments=None):
@@ -65,7 +65,7 @@ def test_the_image_is_that_of_the_projector(logic, scene):
 @pytest.fixture(scope="module")
 def upright():
     scene = new_scene()
-    return rendered(DRRLogic(scene), *labelled_ct(scene))
+    return rendered(Logic(scene), *labelled_ct(scene))
 
 
 @pytest.mark.parametrize("order", sorted({order for order, _ in directions()}))
@@ -74,7 +74,7 @@ def test_all_48_axis_orders_and_flips_give_the_same_image_and_masks(order, uprig
         if found != order:
             continue
         scene = new_scene()
-        made = rendered(DRRLogic(scene), *labelled_ct(scene, order, signs))
+        made = rendered(Logic(scene), *labelled_ct(scene, order, signs))
         assert np.abs(made.pixels - upright.pixels).max() < 1e-4, signs
         for name, one in upright.masks.items():
             assert np.count_nonzero(made.masks[name].mask != one.mask) <= 2, (signs, name)
@@ -257,7 +257,7 @@ def test_clicks_made_in_the_segment_tab_count_and_drawings_stay(logic, scene):
 def test_the_image_is_read_once_for_all_structures(scene):
     predictor = SquarePredictor()
     segments = segment_logic(scene, predictor)
-    logic = DRRLogic(scene, lambda: segments)
+    logic = Logic(scene, lambda: segments)
     ct, labels = labelled_ct(scene)
     logic.dice(logic.render(ct, labels, logic.centred(VIEW, ct)))
     assert len(predictor.encoded) == 1 and len(predictor.asked) == 3

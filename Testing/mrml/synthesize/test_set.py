@@ -11,7 +11,7 @@ import SimpleITK as sitk
 import slicer
 from FluoroSAMSlicerLib.dataset import CTSource, DatasetError, read_set, write_set
 from FluoroSAMSlicerLib.mrml import SceneError
-from FluoroSAMSlicerLib.mrml.synthesize.logic import DRRLogic
+from FluoroSAMSlicerLib.mrml.synthesize.logic import Logic
 from FluoroSAMSlicerLib.mrml.synthesize.record import duration
 from mrml.bench import new_scene
 from mrml.synthesize.bench import COLORS, ct_node, labelled_ct, phantom, segmentation_node
@@ -24,7 +24,7 @@ def scene():
 
 @pytest.fixture
 def logic(scene):
-    return DRRLogic(scene)
+    return Logic(scene)
 
 
 def settings(logic, count: int = 4, **named):

@@ -42,13 +42,13 @@ def main(path: str, palette: str = "light") -> None:
     layout = slicer_parts.LayoutManager(scene)
     slicer.util.setSliceViewerLayers = layout.show
 
-    from FluoroSAMSlicerLib.mrml.segment.logic import SegmentLogic
+    from FluoroSAMSlicerLib.mrml.segment.logic import Logic
     from FluoroSAMSlicerLib.panel.segment.slice_views import SliceViews
     from FluoroSAMSlicerLib.panel.segment.tab import segment_panel
 
     window = pythonqt.pythonqt(QtWidgets.QWidget)()
     views, resources = SliceViews(layout), ROOT / "FluoroSAMSlicer" / "Resources"
-    logic = SegmentLogic(scene)
+    logic = Logic(scene)
     panel = segment_panel(resources, logic, bench.Answers(), views, window, bench.NothingMissing())
     rows = QtWidgets.QVBoxLayout(window)
     rows.addWidget(panel.ui.root)

@@ -62,7 +62,7 @@ class DRRBench:
 @contextlib.contextmanager
 def new_drr_bench(application, folder: Path, predictor=None, installer=None):
     """A Synthesize tab in a window, over a scene of its own."""
-    from FluoroSAMSlicerLib.mrml.synthesize.logic import DRRLogic
+    from FluoroSAMSlicerLib.mrml.synthesize.logic import Logic
     from FluoroSAMSlicerLib.panel.synthesize.tab import synthesize_panel
 
     use_settings(folder)
@@ -71,7 +71,7 @@ def new_drr_bench(application, folder: Path, predictor=None, installer=None):
         patch.setattr(slicer, "mrmlScene", scene, raising=False)
         slicer_parts.add_interaction_node(scene)
         segments = segment_logic(scene, predictor or SquarePredictor())
-        logic, dialogs, opened = DRRLogic(scene, lambda: segments), Answers(), []
+        logic, dialogs, opened = Logic(scene, lambda: segments), Answers(), []
         window = pythonqt.pythonqt(QtWidgets.QWidget)()
         panel = synthesize_panel(MODULE / "Resources", logic, dialogs, opened.append, installer)
         panel.ui.root.setParent(window)
@@ -88,9 +88,9 @@ class Parameters:
     """The tab's parameters in a node of the scene, through the stand-in of Slicer's wrapper."""
 
     def __new__(cls, scene):
-        from FluoroSAMSlicerLib.panel.synthesize.parameters import SynthesizeParameters
+        from FluoroSAMSlicerLib.panel.synthesize.parameters import Parameters
 
         node = scene.GetFirstNodeByClass("vtkMRMLScriptedModuleNode")
         if node is None:
             node = scene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
-        return SynthesizeParameters(node)
+        return Parameters(node)

@@ -43,11 +43,11 @@ def main(path: str, ct: str, labels: str, preset: str, *options: str) -> None:
     slicer_parts.STAND_INS["ctkSliderWidget"] = slider_widget(slicer_parts, QtCore, QtWidgets)
     slicer.util.loadUI = pythonqt.Loader(slicer_parts.STAND_INS).form
 
-    from FluoroSAMSlicerLib.mrml.synthesize.logic import DRRLogic
+    from FluoroSAMSlicerLib.mrml.synthesize.logic import Logic
     from FluoroSAMSlicerLib.panel.synthesize.tab import synthesize_panel
 
     window = pythonqt.pythonqt(QtWidgets.QWidget)()
-    logic = DRRLogic(scene)
+    logic = Logic(scene)
     panel = synthesize_panel(
         ROOT / "FluoroSAMSlicer" / "Resources", logic, bench.Answers(), lambda volume: None
     )

@@ -1,6 +1,6 @@
 """Text and clicks to segments in a scene: what the Segment tab does, for the panel and for scripts.
 
->>> logic = SegmentLogic(slicer.mrmlScene)
+>>> logic = Logic(slicer.mrmlScene)
 >>> image = slicer.util.getNode("chest")
 >>> segment = logic.segmentByText(image, "left lung")[0]
 >>> logic.click(image, segment, ij=(812, 540), positive=False)
@@ -24,7 +24,7 @@ from .answers import Answers
 from .images import Images
 from .job import Cancel, Cancelled, Engine, Progress, Request, Result
 from .prompt_editing import PromptEditing
-from .requests import SegmentRequests
+from .requests import Requests
 from .scene import ImageSegments, NeedsConfirmation, SegmentState
 from .steps import Steps
 
@@ -34,7 +34,7 @@ __all__ = [
     "NeedsConfirmation",
     "Request",
     "Result",
-    "SegmentLogic",
+    "Logic",
     "SegmentState",
 ]
 
@@ -49,12 +49,12 @@ def _part(name: str, method: Callable) -> Callable:
     return call
 
 
-class SegmentLogic:
+class Logic:
     """Segments the radiographs of a scene. All that matters is kept in the scene; this object holds caches
     and the steps that can be undone.
 
     Its parts do the work, each knowing only those before it: `ImageSegments` finds and writes segments, `Steps`
-    undoes, `PromptEditing` changes prompts, `Answers` brings results into the scene, `SegmentRequests` asks.
+    undoes, `PromptEditing` changes prompts, `Answers` brings results into the scene, `Requests` asks.
     What is public of them is listed here; the logic itself adds what asks, computes and applies in one call.
 
     ``load_predictor(model, device=...)`` makes the predictor, by default `Predictor.load`; it is called on
@@ -69,9 +69,7 @@ class SegmentLogic:
         self._steps = Steps(self._segments)
         self._editing = PromptEditing(self._segments, self._steps)
         self._answers = Answers(self._segments, self._steps)
-        self._requests = SegmentRequests(
-            self._segments, self._steps, self._editing, self._images, self._answers
-        )
+        self._requests = Requests(self._segments, self._steps, self._editing, self._images, self._answers)
 
     frameOf = _part("_segments", ImageSegments.frameOf)
     checkVolume = _part("_segments", ImageSegments.checkVolume)
@@ -104,18 +102,18 @@ class SegmentLogic:
     boxFromRoi = _part("_editing", PromptEditing.boxFromRoi)
     setStart = _part("_editing", PromptEditing.setStart)
 
-    setModel = _part("_requests", SegmentRequests.setModel)
-    isEncoded = _part("_requests", SegmentRequests.isEncoded)
-    alternatives = _part("_requests", SegmentRequests.alternatives)
-    encodeRequest = _part("_requests", SegmentRequests.encodeRequest)
-    textRequest = _part("_requests", SegmentRequests.textRequest)
-    clickRequest = _part("_requests", SegmentRequests.clickRequest)
-    boxRequest = _part("_requests", SegmentRequests.boxRequest)
-    maskRequest = _part("_requests", SegmentRequests.maskRequest)
-    candidateRequest = _part("_requests", SegmentRequests.candidateRequest)
-    thresholdRequest = _part("_requests", SegmentRequests.thresholdRequest)
-    undo = _part("_requests", SegmentRequests.undo)
-    redo = _part("_requests", SegmentRequests.redo)
+    setModel = _part("_requests", Requests.setModel)
+    isEncoded = _part("_requests", Requests.isEncoded)
+    alternatives = _part("_requests", Requests.alternatives)
+    encodeRequest = _part("_requests", Requests.encodeRequest)
+    textRequest = _part("_requests", Requests.textRequest)
+    clickRequest = _part("_requests", Requests.clickRequest)
+    boxRequest = _part("_requests", Requests.boxRequest)
+    maskRequest = _part("_requests", Requests.maskRequest)
+    candidateRequest = _part("_requests", Requests.candidateRequest)
+    thresholdRequest = _part("_requests", Requests.thresholdRequest)
+    undo = _part("_requests", Requests.undo)
+    redo = _part("_requests", Requests.redo)
 
     stale = _part("_answers", Answers.stale)
     apply = _part("_answers", Answers.apply)

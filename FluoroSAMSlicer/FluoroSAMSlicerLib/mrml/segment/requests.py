@@ -22,7 +22,7 @@ from .scene import ImageSegments
 from .steps import Steps, slot
 
 
-class SegmentRequests:
+class Requests:
     """Every method that returns requests changes the prompts at once; only the masks come later."""
 
     def __init__(

@@ -87,7 +87,7 @@ def check_request(segment_logic, volume) -> CheckRequest:
 def compute_check(
     segment_logic, request: CheckRequest, cancelled: Cancel | None = None, progress: Progress | None = None
 ) -> CheckResult:
-    """Have the model answer, on any thread. Raises Cancelled and what `SegmentLogic.compute` raises."""
+    """Have the model answer, on any thread. Raises Cancelled and what `segment.logic.Logic.compute` raises."""
     cancelled, progress = cancelled or (lambda: False), progress or (lambda fraction, text: None)
     rows, answers, embedding = [], [], None
     for done, one in enumerate(request.asked):

@@ -31,7 +31,7 @@ _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, eq=False)
-class DRRRequest:
+class Request:
     """``kind`` is one of PREVIEW, RENDER, SAMPLES, SET; of requests with one ``slot`` only the newest waits.
 
     ``view`` is that of a preview or an image; ``settings`` are those of samples and sets; ``count`` samples are
@@ -100,7 +100,7 @@ class Samples:
     captions: tuple[str, ...]
 
 
-class DRREngine:
+class Engine:
     """Answers requests; may be called by several threads at a time."""
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class DRREngine:
     def release(self) -> None:
         self._store.forget()
 
-    def compute(self, request: DRRRequest, cancelled: Cancel | None = None, progress: Progress | None = None):
+    def compute(self, request: Request, cancelled: Cancel | None = None, progress: Progress | None = None):
         """Preview, RenderedView, Samples or SetReport. Raises Cancelled, SceneError, DRRError and DatasetError."""
         cancelled, progress = cancelled or (lambda: False), progress or (lambda fraction, text: None)
         if cancelled():
@@ -124,7 +124,7 @@ class DRREngine:
                 "There is not enough memory. Close other volumes, choose fewer structures or a coarser detector."
             ) from error
 
-    def _preview(self, request: DRRRequest, cancelled: Cancel, progress: Progress) -> Preview:
+    def _preview(self, request: Request, cancelled: Cancel, progress: Progress) -> Preview:
         from ...drr import project
 
         started = time.perf_counter()
@@ -142,7 +142,7 @@ class DRREngine:
         grey = np.rint(255 * windowed(projection.line_integral)[0]).astype(np.uint8)
         return Preview(grey, seconds, projection.projector, note)
 
-    def _render(self, request: DRRRequest, cancelled: Cancel, progress: Progress) -> RenderedView:
+    def _render(self, request: Request, cancelled: Cancel, progress: Progress) -> RenderedView:
         from ...drr import expose, project
 
         started = time.perf_counter()
@@ -184,7 +184,7 @@ class DRREngine:
             notes,
         )
 
-    def _samples(self, request: DRRRequest, cancelled: Cancel, progress: Progress) -> Samples:
+    def _samples(self, request: Request, cancelled: Cancel, progress: Progress) -> Samples:
         from ...dataset import plan, render
 
         subjects = [self._labelled(patient)[0] for patient in request.patients]
@@ -203,7 +203,7 @@ class DRREngine:
             captions.append(f"{image.aim or 'centre'}: {_rounded(view).words}, {one.kilovolts} kV")
         return Samples(tuple(pictures), tuple(captions))
 
-    def _set(self, request: DRRRequest, cancelled: Cancel, progress: Progress) -> SetReport:
+    def _set(self, request: Request, cancelled: Cancel, progress: Progress) -> SetReport:
         from ...dataset import in_this_process, write_set
         from ...drr import CTVolume
 

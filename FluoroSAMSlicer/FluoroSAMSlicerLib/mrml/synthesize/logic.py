@@ -1,6 +1,6 @@
 """X-ray images from the CTs of a scene: what the Synthesize tab does, for the panel and for scripts.
 
->>> logic = DRRLogic(slicer.mrmlScene)
+>>> logic = Logic(slicer.mrmlScene)
 >>> ct, labels = slicer.util.getNode("chest CT"), slicer.util.getNode("total segmentation")
 >>> view = logic.presetView("chest PA", ct, labels)
 >>> image = logic.render(ct, labels, replace(view, primary_deg=30))     # LAO 30; dataclasses.replace
@@ -23,7 +23,7 @@ from pathlib import Path
 from ..errors import SceneError
 from ..segment.job import Cancelled
 from .check import CheckRequest, CheckResult, DiceRow, apply_answer, check_request, compute_check
-from .job import PREVIEW, RENDER, SAMPLES, SET, DRREngine, DRRRequest, Preview, RenderedView, Samples
+from .job import PREVIEW, RENDER, SAMPLES, SET, Engine, Preview, RenderedView, Request, Samples
 from .labels import (
     LabelEngine,
     LabelRequest,
@@ -40,8 +40,8 @@ from .view import RAS_TO_LPS, ViewSettings, preset_names, preset_view
 __all__ = [
     "Cancelled",
     "CheckResult",
-    "DRRLogic",
-    "DRRRequest",
+    "Logic",
+    "Request",
     "DiceRow",
     "LabelRequest",
     "LabelResult",
@@ -52,12 +52,12 @@ __all__ = [
 ]
 
 
-class DRRLogic:
-    """``segment_logic()`` gives the SegmentLogic whose model is checked by `dice`; default one of its own."""
+class Logic:
+    """``segment_logic()`` gives the Segment road's logic, whose model is checked by `dice`; default one of its own."""
 
     def __init__(self, scene, segment_logic: Callable | None = None) -> None:
         self.scene = scene
-        self._engine, self._labels = DRREngine(), LabelEngine()
+        self._engine, self._labels = Engine(), LabelEngine()
         self._segment_logic, self._own = segment_logic, None
 
     def close(self) -> None:
@@ -70,9 +70,9 @@ class DRRLogic:
         if self._segment_logic is not None:
             return self._segment_logic()
         if self._own is None:
-            from ..segment.logic import SegmentLogic
+            from ..segment import logic as segment
 
-            self._own = SegmentLogic(self.scene)
+            self._own = segment.Logic(self.scene)
         return self._own
 
     def structures(self, labelsNode) -> list[LabelChoice]:
@@ -100,24 +100,24 @@ class DRRLogic:
                 middle = [(low + high) / 2 for low, high in zip(bounds[::2], bounds[1::2], strict=True)]
         return replace(view, isocentre=tuple(round(float(mm), 1) for mm in middle))
 
-    def previewRequest(self, ctNode, view: ViewSettings) -> DRRRequest:
+    def previewRequest(self, ctNode, view: ViewSettings) -> Request:
         """A small image of the view, without labels and noise."""
         view.preview()
-        return DRRRequest(PREVIEW, "Preview", (take_patient(ctNode),), view)
+        return Request(PREVIEW, "Preview", (take_patient(ctNode),), view)
 
     def renderRequest(
         self, ctNode, labelsNode, view: ViewSettings, segments: Iterable[str] | None = None
-    ) -> DRRRequest:
+    ) -> Request:
         """The image of a view with masks of the segments with these ids, default all. Raises SceneError, DRRError."""
         view.geometry(), view.exposure()
         patient = take_patient(ctNode, labelsNode, segments)
-        return DRRRequest(RENDER, f"Rendering {patient.name}", (patient,), view)
+        return Request(RENDER, f"Rendering {patient.name}", (patient,), view)
 
-    def samplesRequest(self, pairs: Sequence, settings, count: int = 6, segments=None) -> DRRRequest:
+    def samplesRequest(self, pairs: Sequence, settings, count: int = 6, segments=None) -> Request:
         """A few images of the set that the settings describe, at a small size."""
-        return DRRRequest(SAMPLES, "Samples", self._patients(pairs, segments), None, settings, count)
+        return Request(SAMPLES, "Samples", self._patients(pairs, segments), None, settings, count)
 
-    def setRequest(self, pairs: Sequence, settings, folder: str | Path, segments=None) -> DRRRequest:
+    def setRequest(self, pairs: Sequence, settings, folder: str | Path, segments=None) -> Request:
         """A whole set. ``pairs``: (CT volume, segmentation or label map), each one CT of the set.
 
         segments: ids of those wanted, default all; only for a single pair. Raises SceneError.
@@ -125,7 +125,7 @@ class DRRLogic:
         if not str(folder).strip():
             raise SceneError("Choose a folder for the set first.")
         patients = self._patients(pairs, segments)
-        return DRRRequest(SET, "Training set", patients, None, settings, folder=Path(folder).expanduser())
+        return Request(SET, "Training set", patients, None, settings, folder=Path(folder).expanduser())
 
     def labelModels(self) -> tuple[str, ...]:
         """Names of the installed models that find structures in a CT."""

@@ -12,9 +12,9 @@ from ..dialogs import Dialogs
 from ..status_line import StatusLine
 
 
-class SegmentContext:
+class Context:
     """``changing`` holds while the program itself changes prompts. ``ready`` is False as long as packages
-    that the model needs are missing. ``jobs`` is set by whoever makes the SegmentJobs."""
+    that the model needs are missing. ``jobs`` is set by whoever makes the Jobs."""
 
     def __init__(self, logic, status: StatusLine, dialogs: Dialogs) -> None:
         self.logic, self.status, self.dialogs = logic, status, dialogs

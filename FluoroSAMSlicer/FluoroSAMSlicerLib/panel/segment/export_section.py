@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from ..binding import connect
 from ..settings import Settings
-from .context import SegmentContext
+from .context import Context
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ExportSection:
     """``fileForInstance(uid)`` finds DICOM files of Slicer's database; None where there is no database."""
 
     def __init__(
-        self, ui, context: SegmentContext, settings: Settings, fileForInstance: Callable | None = None
+        self, ui, context: Context, settings: Settings, fileForInstance: Callable | None = None
     ) -> None:
         self._ui, self._context, self._settings = ui, context, settings
         self._fileForInstance = fileForInstance

@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from ..binding import Held, connect
 from ..observations import Observations
 from ..settings import Settings
-from .context import SegmentContext
+from .context import Context
 from .file_drop import FileDrop
 from .slice_views import SliceViews
 
@@ -27,7 +27,7 @@ class ImageSection:
     def __init__(
         self,
         ui,
-        context: SegmentContext,
+        context: Context,
         views: SliceViews,
         settings: Settings,
         sample: Path,

@@ -10,16 +10,16 @@ from slicer.i18n import tr as _
 
 from ..background import BackgroundJobs
 from .checkpoint_request import INSTALL
-from .context import SegmentContext
+from .context import Context
 
 
-class SegmentJobs:
+class Jobs:
     """``onSegment(segmentId)`` hears of every mask that was put into the scene, ``onEncoded()`` of every image
     that was prepared, ``onInstalled(model)`` of a checkpoint, ``onIdle()`` of the end of all work."""
 
     def __init__(
         self,
-        context: SegmentContext,
+        context: Context,
         background: BackgroundJobs,
         onSegment: Callable[[str], None],
         onEncoded: Callable[[], None],

@@ -10,7 +10,7 @@ from ...model import installed_models, saved_model_folder, user_model_folder
 from ..binding import Held, connect
 from ..settings import Settings
 from .checkpoint_request import CheckpointRequest, model_name
-from .context import SegmentContext
+from .context import Context
 
 COMPACT = "compact"
 DEVICES = ("auto", "cuda", "mps", "cpu")
@@ -20,7 +20,7 @@ class ModelSection:
     """``onModel()`` is called when another model or device was chosen. A published checkpoint, after its licence was
     accepted, or a training's result is installed in the background; `installed` takes what came of it."""
 
-    def __init__(self, ui, context: SegmentContext, settings: Settings, onModel: Callable[[], None]) -> None:
+    def __init__(self, ui, context: Context, settings: Settings, onModel: Callable[[], None]) -> None:
         self._ui, self._context, self._settings, self._onModel = ui, context, settings, onModel
         self._held = Held()
         titles = (_("Automatic"), _("GPU (NVIDIA)"), _("GPU (Apple)"), _("Processor"))

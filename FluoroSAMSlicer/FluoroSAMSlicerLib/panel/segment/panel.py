@@ -10,12 +10,12 @@ import slicer
 from ..binding import Held, connect
 from ..observations import Observations
 from .click_section import ClickSection
-from .context import SegmentContext
+from .context import Context
 from .details import SegmentDetails
 from .export_section import ExportSection
 from .image_section import ImageSection
 from .install_box import InstallBox
-from .jobs import SegmentJobs
+from .jobs import Jobs
 from .model_section import ModelSection
 from .prompting import Prompting
 from .slice_tool import OFF, SliceTool
@@ -26,7 +26,7 @@ from .text_section import TextSection
 REFRESH_MS = 30
 
 
-class SegmentPanel:
+class Panel:
     """What the user sees of one image and its segments.
 
     ``parts(panel)`` makes the sections; everything that they need from outside comes with them, so that
@@ -42,11 +42,11 @@ class SegmentPanel:
     model: ModelSection
     install: InstallBox
     prompting: Prompting
-    jobs: SegmentJobs
+    jobs: Jobs
     tool: SliceTool
     views: SliceViews
 
-    def __init__(self, ui, context: SegmentContext, parts: Callable[[SegmentPanel], None]) -> None:
+    def __init__(self, ui, context: Context, parts: Callable[[Panel], None]) -> None:
         self.ui, self.context = ui, context
         self._parameters = None
         self._entered = False

@@ -6,7 +6,7 @@ from slicer.parameterNodeWrapper import parameterNodeWrapper
 
 
 @parameterNodeWrapper
-class SegmentParameters:
+class Parameters:
     """``image`` is what is worked on, ``segment`` the id of the segment that clicks go to."""
 
     image: vtkMRMLScalarVolumeNode

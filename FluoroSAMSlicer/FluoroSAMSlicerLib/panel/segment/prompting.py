@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .box_outline import BoxOutline
-from .context import SegmentContext
+from .context import Context
 from .points_watch import PointsWatch
 
 
@@ -15,7 +15,7 @@ class Prompting:
 
     def __init__(
         self,
-        context: SegmentContext,
+        context: Context,
         outline: BoxOutline,
         onChanged: Callable[[], None],
         onChosen: Callable[[str], None],

@@ -18,14 +18,14 @@ from ..status_line import StatusLine
 from .box_outline import BoxOutline
 from .checkpoint_request import work
 from .click_section import ClickSection
-from .context import SegmentContext
+from .context import Context
 from .details import SegmentDetails
 from .export_section import ExportSection
 from .image_section import ImageSection
 from .install_box import InstallBox
-from .jobs import SegmentJobs
+from .jobs import Jobs
 from .model_section import ModelSection
-from .panel import SegmentPanel
+from .panel import Panel
 from .prompting import Prompting
 from .slice_tool import SliceTool
 from .slice_views import SliceViews
@@ -43,18 +43,18 @@ def load_form(path: Path):
 
 def segment_panel(
     resources: Path, logic, dialogs: Dialogs, views: SliceViews, window, installer: Installer | None = None
-) -> SegmentPanel:
-    """The tab over ``logic``, a SegmentLogic. ``resources`` is the module's folder of that name."""
+) -> Panel:
+    """The tab over ``logic``, a Logic. ``resources`` is the module's folder of that name."""
     ui = load_form(resources / "UI" / "FluoroSAMSegment.ui")
     settings = Settings()
     background = BackgroundJobs(work(logic.compute))
     status = StatusLine(ui, lambda: context.jobs.cancel())
-    context = SegmentContext(logic, status, dialogs)
+    context = Context(logic, status, dialogs)
     installer = installer or Installer(Requirements(resources / "requirements.txt"))
 
-    def parts(panel: SegmentPanel) -> None:
+    def parts(panel: Panel) -> None:
         panel.views = views
-        panel.jobs = SegmentJobs(
+        panel.jobs = Jobs(
             context,
             background,
             panel.onSegment,
@@ -104,7 +104,7 @@ def segment_panel(
         }
         panel.clicks = ClickSection(ui, panel.onTool, actions, window)
 
-    return SegmentPanel(ui, context, parts)
+    return Panel(ui, context, parts)
 
 
 def _dicom_file(uid: str) -> str:

@@ -12,7 +12,7 @@ from ..dialogs import Dialogs
 from ..status_line import StatusLine
 
 
-class DRRContext:
+class Context:
     """``ct`` and ``labels`` are nodes or None, ``segments`` the ids that are ticked (None: there are no labels).
     ``view`` is a ViewSettings, ``image`` the volume that was rendered last. ``ready`` is False as
     long as packages are missing. ``jobs`` is set by the panel."""

@@ -9,16 +9,16 @@ from slicer.i18n import tr as _
 
 from ...mrml.synthesize.check import DiceRow, mean_dice
 from ..binding import connect
-from .context import DRRContext
+from .context import Context
 
 STRUCTURE, DICE, EXPECTED, REMARKS = range(4)
 ROW_PX = 22
 
 
-class DRRDiceSection:
+class DiceSection:
     """``onOpen(volume)`` is asked to show the image in the Segment tab, ``onCheck()`` to have the model checked."""
 
-    def __init__(self, ui, context: DRRContext, onOpen: Callable, onCheck: Callable[[], None]) -> None:
+    def __init__(self, ui, context: Context, onOpen: Callable, onCheck: Callable[[], None]) -> None:
         self._ui, self._context = ui, context
         table = ui.diceTable
         table.setColumnCount(4)

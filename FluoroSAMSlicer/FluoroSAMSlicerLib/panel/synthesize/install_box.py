@@ -19,7 +19,7 @@ class SynthesizeRequirements(Requirements):
         return None
 
 
-class DRRInstallBox:
+class InstallBox:
     """Hidden while nothing is missing. ``onReady()`` is called when all is there after an installation."""
 
     def __init__(self, ui, installer: Installer, dialogs: Dialogs, onReady: Callable[[], None]) -> None:

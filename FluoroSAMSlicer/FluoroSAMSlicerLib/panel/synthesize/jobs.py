@@ -7,19 +7,19 @@ from collections.abc import Callable
 import slicer.util
 
 from ..background import BackgroundJobs
-from .context import DRRContext, explained
+from .context import Context, explained
 
 PREVIEW, CHECK = "preview", "check"
 
 
-class DRRJobs:
+class Jobs:
     """``receivers`` take results by the kind of their request, as ``receiver(result, node)`` with what the logic
     put into the scene (nothing of previews and checks). ``onIdle()`` hears of the end of all work. Previews come
     and go without progress shown."""
 
     def __init__(
         self,
-        context: DRRContext,
+        context: Context,
         background: BackgroundJobs,
         receivers: dict[str, Callable],
         onIdle: Callable[[], None],

@@ -13,19 +13,19 @@ from ..background import BackgroundJobs
 from ..binding import connect
 from ..name_completer import NameCompleter
 from ..settings import Settings
-from .context import DRRContext, explained
+from .context import Context, explained
 
 MODEL, PLAN = "labelModel", "labelPlan"
 EXACT, FAST = "exact", "fast"
 NARROW = 300
 
 
-class DRRNamesSection:
+class NamesSection:
     """Shows a line for names where a model is installed, else how to get one. The search has a thread of its own,
     so that views can be looked at meanwhile. ``onFound(result, node)`` hears what is in the scene now."""
 
     def __init__(
-        self, ui, context: DRRContext, settings: Settings, background: BackgroundJobs, onFound: Callable
+        self, ui, context: Context, settings: Settings, background: BackgroundJobs, onFound: Callable
     ) -> None:
         self._ui, self._context, self._settings = ui, context, settings
         self._background, self._onFound = background, onFound

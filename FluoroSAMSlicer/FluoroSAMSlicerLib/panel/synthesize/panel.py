@@ -16,33 +16,33 @@ from ...mrml.synthesize.labels import OF_CT, told
 from ...mrml.synthesize.view import ViewSettings
 from ..binding import Held, connect
 from ..observations import Observations
-from .context import DRRContext, explained
-from .dice_section import DRRDiceSection
-from .install_box import DRRInstallBox
-from .jobs import DRRJobs
-from .names_section import DRRNamesSection
-from .patient_section import DRRPatientSection
+from .context import Context, explained
+from .dice_section import DiceSection
+from .install_box import InstallBox
+from .jobs import Jobs
+from .names_section import NamesSection
+from .patient_section import PatientSection
 from .picture import show_picture
-from .set_section import DRRSetSection
-from .view_section import DRRViewSection
+from .set_section import SetSection
+from .view_section import ViewSection
 
 PREVIEW_PX, PREVIEW_SLOT, REMEMBER_MS = 256, "preview", 300
 DRAW_S = 0.03
 
 
-class DRRPanel:
+class Panel:
     """``parts(panel)`` makes the sections; everything that they need from outside comes with them, so that a test
     gives them stand-ins."""
 
-    patient: DRRPatientSection
-    names: DRRNamesSection
-    view: DRRViewSection
-    dice: DRRDiceSection
-    set: DRRSetSection
-    jobs: DRRJobs
-    install: DRRInstallBox
+    patient: PatientSection
+    names: NamesSection
+    view: ViewSection
+    dice: DiceSection
+    set: SetSection
+    jobs: Jobs
+    install: InstallBox
 
-    def __init__(self, ui, context: DRRContext, parts: Callable[[DRRPanel], None]) -> None:
+    def __init__(self, ui, context: Context, parts: Callable[[Panel], None]) -> None:
         self.ui, self.context = ui, context
         self.cArm = CArm(context.logic.scene)
         self._parameters = None

@@ -6,7 +6,7 @@ from slicer.parameterNodeWrapper import parameterNodeWrapper
 
 
 @parameterNodeWrapper
-class SynthesizeParameters:
+class Parameters:
     """``drrView``, ``drrSet`` and ``drrLeftOut`` are JSON: a ViewSettings, the form of the training set, and the ids
     of the structures that are not ticked. The parameter node is the module's own, which the Segment tab shares."""
 

@@ -10,17 +10,17 @@ from slicer.i18n import tr as _
 
 from ..binding import Held, connect
 from ..observations import Observations
-from .context import DRRContext
+from .context import Context
 
 ROW_PX, SWATCH_PX, SETTLE_MS = 22, 12, 300
 
 
-class DRRPatientSection:
+class PatientSection:
     """``onPatient(new)`` hears of another CT (``new``) and of one that holds something else, ``onLabels()`` of other
     structures."""
 
     def __init__(
-        self, ui, context: DRRContext, onPatient: Callable[[bool], None], onLabels: Callable[[], None]
+        self, ui, context: Context, onPatient: Callable[[bool], None], onLabels: Callable[[], None]
     ) -> None:
         self._ui, self._context = ui, context
         self._onPatient, self._onLabelsChanged = onPatient, onLabels

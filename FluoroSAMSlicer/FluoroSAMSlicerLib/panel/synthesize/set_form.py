@@ -36,7 +36,7 @@ NUMBERS = {"count": "countSpinBox", "tools": "toolsSpinBox", "seed": "seedSpinBo
 DEFAULTS = {"count": 100, "tools": 0, "seed": 0, "size": DEFAULT_PIXELS}
 
 
-class DRRSetForm:
+class SetForm:
     """``onChange()`` hears of what the user changes."""
 
     def __init__(self, ui, onChange: Callable[[], None]) -> None:

@@ -11,21 +11,21 @@ from ..background import BackgroundJobs
 from ..binding import connect
 from ..settings import Settings
 from ..status_line import WARNING
-from .context import DRRContext, explained
+from .context import Context, explained
 from .picture import mosaic, show_picture
-from .set_form import DRRSetForm
+from .set_form import SetForm
 
 SAMPLES, COLUMNS, PICTURE_PX = 6, 3, 356
 
 
-class DRRSetSection:
+class SetSection:
     """The run has a thread of its own, so that views can be looked at meanwhile. ``onSamples(request)`` is asked to
     have samples made; `showSamples` takes them. ``onChange()`` hears of what the user changes in the form."""
 
     def __init__(
         self,
         ui,
-        context: DRRContext,
+        context: Context,
         settings: Settings,
         background: BackgroundJobs,
         onSamples: Callable,
@@ -33,7 +33,7 @@ class DRRSetSection:
     ) -> None:
         self._ui, self._context, self._settings = ui, context, settings
         self._background, self._onSamples = background, onSamples
-        self.form = DRRSetForm(ui, onChange)
+        self.form = SetForm(ui, onChange)
         background.listener = self
         ui.folderEdit.setText(settings.text("setFolder"))
         connect(ui.folderButton, "clicked()", self._onFolder)

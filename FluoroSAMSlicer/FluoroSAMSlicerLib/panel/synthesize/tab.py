@@ -12,46 +12,46 @@ from ..dialogs import Dialogs
 from ..installer import Installer
 from ..settings import Settings
 from ..status_line import StatusLine
-from .context import DRRContext
-from .dice_section import DRRDiceSection
-from .install_box import DRRInstallBox, SynthesizeRequirements
-from .jobs import DRRJobs
-from .names_section import DRRNamesSection
-from .panel import DRRPanel
-from .patient_section import DRRPatientSection
-from .set_section import DRRSetSection
-from .view_section import DRRViewSection
+from .context import Context
+from .dice_section import DiceSection
+from .install_box import InstallBox, SynthesizeRequirements
+from .jobs import Jobs
+from .names_section import NamesSection
+from .panel import Panel
+from .patient_section import PatientSection
+from .set_section import SetSection
+from .view_section import ViewSection
 
 
 def synthesize_panel(
     resources: Path, logic, dialogs: Dialogs, onOpen: Callable, installer: Installer | None = None
-) -> DRRPanel:
-    """The tab over ``logic``, a DRRLogic. ``resources`` is the module's folder of that name; ``onOpen(volume)`` shows
+) -> Panel:
+    """The tab over ``logic``, a Logic. ``resources`` is the module's folder of that name; ``onOpen(volume)`` shows
     an image in the Segment tab."""
     root = slicer.util.loadUI(str(resources / "UI" / "FluoroSAMSynthesize.ui"))
     ui = slicer.util.childWidgetVariables(root)
     ui.root = root
     settings = Settings()
     status = StatusLine(ui, lambda: context.jobs.cancel())
-    context = DRRContext(logic, status, dialogs)
+    context = Context(logic, status, dialogs)
 
     installer = installer or Installer(SynthesizeRequirements(resources / "requirements-synthesize.txt"))
 
-    def parts(panel: DRRPanel) -> None:
-        panel.install = DRRInstallBox(ui, installer, dialogs, panel.onInstalled)
+    def parts(panel: Panel) -> None:
+        panel.install = InstallBox(ui, installer, dialogs, panel.onInstalled)
         receivers = {
             "preview": panel.onPreview,
             "render": panel.onRendered,
             "samples": panel.onSamples,
             "check": panel.onChecked,
         }
-        panel.jobs = DRRJobs(context, BackgroundJobs(logic.compute), receivers, panel.refresh)
-        panel.set = DRRSetSection(
+        panel.jobs = Jobs(context, BackgroundJobs(logic.compute), receivers, panel.refresh)
+        panel.set = SetSection(
             ui, context, settings, BackgroundJobs(logic.compute), panel.jobs.submit, panel.rememberSoon
         )
-        panel.dice = DRRDiceSection(ui, context, onOpen, panel.check)
-        panel.view = DRRViewSection(ui, context, panel.onView, panel.centre, panel.render, panel.onShown)
-        panel.names = DRRNamesSection(ui, context, settings, BackgroundJobs(logic.compute), panel.onLabelled)
-        panel.patient = DRRPatientSection(ui, context, panel.onPatient, panel.onLabels)
+        panel.dice = DiceSection(ui, context, onOpen, panel.check)
+        panel.view = ViewSection(ui, context, panel.onView, panel.centre, panel.render, panel.onShown)
+        panel.names = NamesSection(ui, context, settings, BackgroundJobs(logic.compute), panel.onLabelled)
+        panel.patient = PatientSection(ui, context, panel.onPatient, panel.onLabels)
 
-    return DRRPanel(ui, context, parts)
+    return Panel(ui, context, parts)

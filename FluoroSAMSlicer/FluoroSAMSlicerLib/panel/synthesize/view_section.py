@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from ...mrml.synthesize.view import ViewSettings, primary_words, secondary_words
 from ..binding import Held, connect
-from .context import DRRContext
+from .context import Context
 
 SLIDERS = {
     "primarySlider": "primary_deg",
@@ -22,14 +22,14 @@ SLIDERS = {
 ISOCENTRE = ("isocentreRSpinBox", "isocentreASpinBox", "isocentreSSpinBox")
 
 
-class DRRViewSection:
+class ViewSection:
     """``onView(view, settled)`` hears of every change that the user makes; not ``settled`` while a slider is dragged.
     ``onCentre()`` and ``onRender()`` are the buttons, ``onShown(visible)`` the C-arm's check box."""
 
     def __init__(
         self,
         ui,
-        context: DRRContext,
+        context: Context,
         onView: Callable[[ViewSettings, bool], None],
         onCentre: Callable[[], None],
         onRender: Callable[[], None],
