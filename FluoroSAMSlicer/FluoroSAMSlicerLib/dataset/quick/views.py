@@ -9,7 +9,7 @@ from ..views import random_geometry
 from .regions import Region
 
 PIXELS = 256
-FREE = 0.18
+FREE = 0.22
 """Share of views from anywhere, as a C-arm takes them."""
 
 ASIDE = 0.35
