@@ -21,14 +21,14 @@ def model_folder(tmp_path_factory) -> Path:
     from FluoroSAMSlicerLib.model import (
         CompactTokenizer,
         FluoroSAM,
-        FluoroSAMConfig,
         Provenance,
         save_model,
         train_tokenizer,
     )
+    from small_networks import SMALL_SWIN
 
     torch.manual_seed(7)
-    config = FluoroSAMConfig.small_swin()
+    config = SMALL_SWIN
     tokenizer = CompactTokenizer(train_tokenizer(["left femur", "right lung"], 200), config.text.context)
     provenance = Provenance("random", "Apache-2.0", "made by a test")
     folder = tmp_path_factory.mktemp("model") / "random"

@@ -14,12 +14,14 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+from FluoroSAMSlicerLib.dataset import open_training_images
 from FluoroSAMSlicerLib.model import FluoroSAM, load_model
 from FluoroSAMSlicerLib.segmentation import Predictor
 from FluoroSAMSlicerLib.training import augment
+from FluoroSAMSlicerLib.training.course import Course, Training
 from FluoroSAMSlicerLib.training.evaluation import evaluate
-from FluoroSAMSlicerLib.training.fit import Recipe, Trainer
 from FluoroSAMSlicerLib.training.implants import Drawing
+from FluoroSAMSlicerLib.training.samples import SampleStream
 
 CLICKS = (0, 1, 3)
 KEV = 60
@@ -78,18 +80,21 @@ def main() -> None:
     parser.add_argument("--from", dest="start", default="compact")
     parser.add_argument("--steps", type=int, default=100)
     wanted = parser.parse_args()
-    recipe = Recipe(
-        wanted.steps, images=8, prompts=4, decay=1.0, average=0.98, corrections=0.9, seed=11, language=0
-    )
+    images = open_training_images(wanted.images)
     for name, instead in WITHOUT.items():
         network, tokenizer, provenance = load_model(wanted.start)
         folder = wanted.work / name.replace(" ", "_")
+        course = Course(
+            wanted.steps, network.config.image_size, fall=wanted.steps, average=0.98, names_first=0, seed=11,
+            codes=False, language=0,
+        )  # fmt: skip
         with patch.dict(vars(augment), instead):
-            trainer = Trainer(wanted.images, folder, recipe, network, tokenizer)
+            stream = SampleStream(images, course.size, 8, course.seed)
+            training = Training(stream, folder, course, start=network, tokenizer=tokenizer)
             # In this process, where the functions have been replaced.
-            trainer.run(workers=0)
+            training.run(workers=0)
         learned = FluoroSAM(network.config)
-        learned.load_state_dict(trainer.average)
+        learned.load_state_dict(training.average)
         result = evaluate(wanted.manifest, Predictor(learned.eval(), tokenizer, provenance), CLICKS)
         print(f"without {name}: " + ", ".join(f"{result.mean(count):.3f}" for count in CLICKS), flush=True)
 

@@ -9,13 +9,14 @@ import sys
 
 import pytest
 from FluoroSAMSlicerLib.model import FluoroSAMConfig, ModelError
+from small_networks import SMALL_SWIN
 
 
 @pytest.mark.parametrize(
     "config",
     [
         FluoroSAMConfig.compact(),
-        FluoroSAMConfig.small_swin(),
+        SMALL_SWIN,
         FluoroSAMConfig.published("swin-l"),
         FluoroSAMConfig.published("swin-s"),
     ],
@@ -27,9 +28,9 @@ def test_json_round_trip(config, tmp_path):
 
 
 def test_a_model_folder_from_before_there_were_closer_looks_has_none():
-    values = json.loads(FluoroSAMConfig.small_swin().to_json())
+    values = json.loads(SMALL_SWIN.to_json())
     del values["close_ups"]
-    expected = dataclasses.replace(FluoroSAMConfig.small_swin(), close_ups=False)
+    expected = dataclasses.replace(SMALL_SWIN, close_ups=False)
     assert FluoroSAMConfig.from_json(json.dumps(values)) == expected
 
 
@@ -44,7 +45,7 @@ def test_fixture_configuration_keeps_every_size(reference_fixture):
 
 
 def changed(**changes) -> str:
-    values = json.loads(FluoroSAMConfig.small_swin().to_json())
+    values = json.loads(SMALL_SWIN.to_json())
     for path, value in changes.items():
         *parents, name = path.split("__")
         part = values
@@ -86,7 +87,7 @@ def test_unknown_published_name():
 
 def test_the_room_opens_without_torch():
     code = (
-        "import sys; import FluoroSAMSlicerLib.model as m; m.FluoroSAMConfig.small_swin(); m.CheckpointError;"
+        "import sys; import FluoroSAMSlicerLib.model as m; m.FluoroSAMConfig.compact(); m.CheckpointError;"
         "print([n for n in ('torch', 'transformers', 'tokenizers', 'safetensors') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from FluoroSAMSlicerLib.model import FluoroSAM, FluoroSAMConfig, ModelError, as_mask_prompt
+from FluoroSAMSlicerLib.model import FluoroSAM, ModelError, as_mask_prompt
 from FluoroSAMSlicerLib.model.mask_decoder import Upscaling
+from small_networks import SMALL_SWIN
 from torch.nn import functional as F
 
-COMPACT = FluoroSAMConfig.small_swin()
+COMPACT = SMALL_SWIN
 E, C, S = COMPACT.embedding_size, COMPACT.width, COMPACT.image_size
 
 

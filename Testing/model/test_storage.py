@@ -12,7 +12,6 @@ from FluoroSAMSlicerLib.model import (
     CheckpointError,
     CompactTokenizer,
     FluoroSAM,
-    FluoroSAMConfig,
     ModelError,
     Provenance,
     PublishedTokenizer,
@@ -23,8 +22,9 @@ from FluoroSAMSlicerLib.model import (
     train_tokenizer,
     verify_model,
 )
+from small_networks import SMALL_SWIN
 
-COMPACT = FluoroSAMConfig.small_swin()
+COMPACT = SMALL_SWIN
 PROVENANCE = Provenance("compact", "Apache-2.0", "trained by a test", {"images": 3})
 
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from FluoroSAMSlicerLib.model import FluoroSAMConfig
 from FluoroSAMSlicerLib.model.config import SwinSettings
 from FluoroSAMSlicerLib.model.image_encoder import ImageEncoder
 from FluoroSAMSlicerLib.model.swin_stages import divides, stage_maps, windows_of
+from small_networks import SMALL_SWIN
 
 # Its last map is a single window, which is shifted all the same.
 SMALL = replace(
-    FluoroSAMConfig.small_swin(),
+    SMALL_SWIN,
     image_size=64,
     swin=SwinSettings(embed_dim=16, depths=(2, 3, 2, 2), heads=(1, 2, 4, 8), window=2, patch=4),
 )
@@ -22,7 +22,7 @@ SMALL = replace(
 @pytest.fixture(scope="module", params=["small", "compact"])
 def encoder(request) -> ImageEncoder:
     torch.manual_seed(3)
-    config = SMALL if request.param == "small" else FluoroSAMConfig.small_swin()
+    config = SMALL if request.param == "small" else SMALL_SWIN
     encoder = ImageEncoder(config).eval()
     encoder.size = config.image_size
     with torch.no_grad():

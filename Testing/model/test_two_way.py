@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from FluoroSAMSlicerLib.model import FluoroSAM, FluoroSAMConfig, mask_decoder
+from FluoroSAMSlicerLib.model import FluoroSAM, mask_decoder
 from FluoroSAMSlicerLib.model.two_way import pays, two_way
+from small_networks import SMALL_SWIN
 
-SMALL = replace(FluoroSAMConfig.small_swin(), decoder=replace(FluoroSAMConfig.small_swin().decoder, depth=3))
+SMALL = replace(SMALL_SWIN, decoder=replace(SMALL_SWIN.decoder, depth=3))
 
 
 @pytest.fixture(scope="module")

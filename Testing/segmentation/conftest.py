@@ -10,12 +10,12 @@ import torch
 from FluoroSAMSlicerLib.model import (
     CompactTokenizer,
     FluoroSAM,
-    FluoroSAMConfig,
     Provenance,
     save_model,
     train_tokenizer,
 )
 from FluoroSAMSlicerLib.segmentation import Predictor
+from small_networks import SMALL_SWIN
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Image:
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory):
     torch.manual_seed(0)
-    config = replace(FluoroSAMConfig.small_swin(), close_ups=False)
+    config = replace(SMALL_SWIN, close_ups=False)
     phrases = ["left lung", "right lung", "lungs", "left femur", "right rib 5", "T12 vertebra"]
     tokenizer = CompactTokenizer(train_tokenizer(phrases, 300), config.text.context)
     network = FluoroSAM(config).eval()

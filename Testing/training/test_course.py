@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from FluoroSAMSlicerLib.dataset import DatasetError, open_training_images
-from FluoroSAMSlicerLib.model import FluoroSAM, FluoroSAMConfig, Provenance, load_model
+from FluoroSAMSlicerLib.model import Provenance, load_model
 from FluoroSAMSlicerLib.training.course import Course, Training
 from FluoroSAMSlicerLib.training.exposures import ExposureStream
 from FluoroSAMSlicerLib.training.fine_tune import FINE_COURSE
@@ -24,6 +24,7 @@ from FluoroSAMSlicerLib.training.rounds import (
     wrong_masks,
 )
 from FluoroSAMSlicerLib.training.samples import MixedStream, SampleStream
+from small_networks import small_compact
 
 SIZE = 64
 
@@ -45,13 +46,6 @@ def course(**more) -> Course:
 
 def one_body(packed) -> ExposureStream:
     return ExposureStream(packed, SIZE, bodies=1, views=2, seed=4)
-
-
-def network() -> FluoroSAM:
-    torch.manual_seed(0)
-    return FluoroSAM(
-        dataclasses.replace(FluoroSAMConfig.compact(), image_size=SIZE, embedding_size=SIZE // 16)
-    )
 
 
 def disc(y: float, x: float, radius: float, side: int = 48) -> torch.Tensor:
@@ -152,13 +146,13 @@ def test_names_that_are_not_there_cost_what_is_drawn_for_them():
 
 
 def test_a_training_that_stops_goes_on_as_if_it_had_not(packed_dolls, tmp_path):
-    whole = Training(one_body(packed_dolls), tmp_path / "whole", course(), start=network())
+    whole = Training(one_body(packed_dolls), tmp_path / "whole", course(), start=small_compact(SIZE))
     whole.run(workers=0)
-    first = Training(one_body(packed_dolls), tmp_path / "parts", course(), start=network())
+    first = Training(one_body(packed_dolls), tmp_path / "parts", course(), start=small_compact(SIZE))
     for number in range(2):
         first.train_step(first.stream[number])
     first.save()
-    second = Training(one_body(packed_dolls), tmp_path / "parts", course(), start=network())
+    second = Training(one_body(packed_dolls), tmp_path / "parts", course(), start=small_compact(SIZE))
     assert second.step == 2
     steps = []
     second.run(workers=0, on_step=lambda step, figures: steps.append(step))
@@ -174,7 +168,7 @@ def test_a_training_that_stops_goes_on_as_if_it_had_not(packed_dolls, tmp_path):
 
 def test_a_few_steps_on_a_body_reduce_the_loss(packed_dolls, tmp_path):
     own = course(steps=1000, names_first=1000, rate=2e-3)
-    training = Training(one_body(packed_dolls), tmp_path, own, start=network())
+    training = Training(one_body(packed_dolls), tmp_path, own, start=small_compact(SIZE))
     training.network.train()
     batch = training.stream[0]
     losses = [training.train_step(batch)["loss"] for _ in range(14)]
@@ -182,21 +176,21 @@ def test_a_few_steps_on_a_body_reduce_the_loss(packed_dolls, tmp_path):
 
 
 def test_a_state_of_other_bodies_is_refused(packed_dolls, tmp_path):
-    training = Training(one_body(packed_dolls), tmp_path, course(), start=network())
+    training = Training(one_body(packed_dolls), tmp_path, course(), start=small_compact(SIZE))
     training.stream.names = ["spoon", *training.stream.names[1:]]
     training.save()
     with pytest.raises(DatasetError, match="other bodies"):
-        Training(one_body(packed_dolls), tmp_path, course(), start=network())
+        Training(one_body(packed_dolls), tmp_path, course(), start=small_compact(SIZE))
 
 
 def test_names_that_came_since_begin_with_a_code_of_their_own(packed_dolls, tmp_path):
-    training = Training(one_body(packed_dolls), tmp_path, course(), start=network())
+    training = Training(one_body(packed_dolls), tmp_path, course(), start=small_compact(SIZE))
     known = len(training.stream.names) - 2
     training.stream.names = training.stream.names[:known]
     training.step = 3
     training.save()
     before = training.network.text.codebook.rows.detach().clone()
-    again = Training(one_body(packed_dolls), tmp_path, course(), start=network())
+    again = Training(one_body(packed_dolls), tmp_path, course(), start=small_compact(SIZE))
     rows = again.network.text.codebook.rows
     assert again.step == 3 and torch.equal(rows[:known], before[:known])
     assert not torch.equal(rows[known : known + 2], before[known : known + 2])
@@ -239,7 +233,7 @@ def test_two_streams_take_turns_by_their_share(packed_dolls, tmp_path):
 
 def test_a_trained_model_learns_a_set_and_keeps_its_names(packed_dolls, tmp_path):
     own = course(steps=2, names_first=0, language=4)
-    training = Training(one_body(packed_dolls), tmp_path / "first", own, start=network())
+    training = Training(one_body(packed_dolls), tmp_path / "first", own, start=small_compact(SIZE))
     training.run(workers=0)
     folder = export_training(training, tmp_path / "model", Provenance("tiny", "none", "a test"))
     model, tokenizer, _ = load_model(folder)

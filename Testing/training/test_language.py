@@ -7,10 +7,11 @@ import dataclasses
 import pytest
 import torch
 from FluoroSAMSlicerLib.anatomy import vocabulary
-from FluoroSAMSlicerLib.model import FluoroSAM, FluoroSAMConfig
+from FluoroSAMSlicerLib.model import FluoroSAM
 from FluoroSAMSlicerLib.model.text import UNUSED_ROW
 from FluoroSAMSlicerLib.model.tokens import CompactTokenizer, train_tokenizer
 from FluoroSAMSlicerLib.training.language import teach
+from small_networks import SMALL_SWIN
 
 NAMES = ("left femur", "right femur", "left lung", "right lung", "mandible")
 
@@ -20,7 +21,7 @@ def taught():
     """A small network whose tower was taught five names, two more being in the vocabulary."""
     known = vocabulary().phrases()
     phrases = {name: known[name] for name in (*NAMES, "sacrum", "patella")}
-    compact = FluoroSAMConfig.small_swin()
+    compact = SMALL_SWIN
     config = dataclasses.replace(compact, text=dataclasses.replace(compact.text, layers=1, codebook=6))
     torch.manual_seed(2)
     network = FluoroSAM(config)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from FluoroSAMSlicerLib.dataset import DatasetError
 from FluoroSAMSlicerLib.training.prompts import Prompts
-from FluoroSAMSlicerLib.training.radiographs import LONGEST, JoinedReader, RadiographReader
+from FluoroSAMSlicerLib.training.radiographs import LONGEST, RadiographReader
 from PIL import Image
 
 
@@ -41,19 +41,6 @@ def test_nothing_counts_as_absent_from_a_radiograph(manifest):
     prompts = Prompts(reader)
     known = prompts.known(reader)[reader.entry(0)["body"]]
     assert {name for name, sure in zip(prompts.names, known, strict=True) if sure} <= {"left lung", "lungs"}
-    masks = {"left lung": np.ones((50, 50), bool)}
-    offered = {"left lung": frozenset(["left lung"])}
-    rng = np.random.default_rng(1)
-    for _ in range(30):
-        drawn = prompts.draw(masks, offered, masks, 3, rng, complete=False)
-        assert {name for name, _ in drawn} == {"left lung"}
-
-
-def test_readers_follow_each_other(manifest):
-    one = RadiographReader(manifest)
-    both = JoinedReader(one, RadiographReader(manifest))
-    assert len(both) == 2 and both.entry(1)["view"] == "radiograph"
-    assert np.array_equal(both.read(0).density, both.read(1).density)
 
 
 def test_a_faulty_manifest_is_refused(tmp_path):

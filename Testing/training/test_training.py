@@ -1,9 +1,7 @@
-"""Augmentation, prompts, losses, evaluation and a training that stops and goes on."""
+"""Augmentation, names, losses and evaluation."""
 
 from __future__ import annotations
 
-import csv
-import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -11,13 +9,10 @@ import numpy as np
 import pytest
 import torch
 from FluoroSAMSlicerLib.dataset import DatasetError, Sample, ShardReader, ShardWriter
-from FluoroSAMSlicerLib.model import FluoroSAM, FluoroSAMConfig
 from FluoroSAMSlicerLib.training.augment import augment
 from FluoroSAMSlicerLib.training.evaluation import evaluate, next_click
-from FluoroSAMSlicerLib.training.fit import Recipe, Trainer
 from FluoroSAMSlicerLib.training.implants import KINDS, draw_implants
 from FluoroSAMSlicerLib.training.losses import clicks_from_error, mask_losses, prompt_loss, true_iou
-from FluoroSAMSlicerLib.training.parallel import train
 from FluoroSAMSlicerLib.training.prompts import Prompts
 from PIL import Image
 
@@ -53,24 +48,6 @@ def shards(tmp_path_factory):
     return folder
 
 
-def small_network() -> FluoroSAM:
-    compact = FluoroSAMConfig.small_swin()
-    config = dataclasses.replace(
-        compact,
-        image_size=64,
-        embedding_size=8,
-        width=32,
-        swin=dataclasses.replace(
-            compact.swin, embed_dim=16, depths=(1, 1, 1, 1), heads=(1, 2, 4, 8), window=4, patch=4
-        ),
-        neck=dataclasses.replace(compact.neck, width=16, depth=1),
-        text=dataclasses.replace(compact.text, width=32, layers=1, heads=2, projection=32, mlp_width=32),
-        decoder=dataclasses.replace(compact.decoder, heads=2, mlp_width=64, iou_width=32),
-    )
-    torch.manual_seed(0)
-    return FluoroSAM(config)
-
-
 def test_augmented_pictures_are_in_range_and_keep_masks_in_place():
     sample, dark = make_sample(), []
     for seed in range(30):
@@ -104,26 +81,13 @@ def test_every_implant_has_metal_where_its_mask_is(kind):
     assert draw_implants((60, 80), np.random.default_rng(1)).metal.shape == (60, 80)
 
 
-def test_prompts_join_lobes_into_lungs_and_now_and_then_ask_for_what_is_absent(shards):
-    prompts = Prompts(ShardReader(shards))
-    leaves = make_sample().masks
-    whole = leaves["left lung upper lobe"] | leaves["left lung lower lobe"]
-    rng, seen, absent = np.random.default_rng(0), set(), []
-    for _ in range(80):
-        offered = prompts.offer(leaves, 6, rng)
-        read = {name: leaves[name] for name in frozenset().union(*offered.values())}
-        for name, mask in prompts.draw(read, offered, leaves, 3, rng):
-            if not mask.any():
-                absent.append(name)
-                continue
-            seen.add(name)
-            parts = [leaves[part] for part in prompts.constituents[name] if part in leaves]
-            assert np.array_equal(mask, np.logical_or.reduce(parts)), name
-            if name == "left lung":
-                assert np.array_equal(mask, whole)
-    assert {"left lung", "right lung", "lungs", "T7 vertebra"} <= seen and "left femur" not in seen
+def test_lobes_make_up_lungs(shards):
+    prompts, leaves = Prompts(ShardReader(shards)), make_sample().masks
+    parts = prompts.masks(leaves)
+    assert {"left lung", "right lung", "lungs", "T7 vertebra"} <= set(parts) and "left femur" not in parts
+    assert parts["left lung"] == {"left lung upper lobe", "left lung lower lobe"}
+    absent = prompts.absent(leaves)
     assert not any("lung" in name or "vertebra" in name for name in absent)
-    assert prompts.say("left lung", rng) in prompts.phrases["left lung"]
 
 
 def test_losses_prefer_the_right_mask_and_scores_learn_the_true_iou():
@@ -167,70 +131,6 @@ def test_next_click_is_the_middle_of_the_largest_error():
     assert next_click(drawn, wanted) == ((6, 44), 0)
     (x, y), label = next_click(wanted, wanted)
     assert label == 1 and wanted[y, x]
-
-
-def test_training_resumes_as_if_it_had_not_stopped(shards, tmp_path):
-    recipe = Recipe(steps=6, images=2, prompts=2, places=2, place_images=3, warmup=2, decay=0.5)
-    whole = Trainer(shards, tmp_path / "whole", recipe, network=small_network())
-    whole.run(workers=0)
-    for until in (1, 4, 6):
-        parts = Trainer(shards, tmp_path / "parts", recipe, network=small_network())
-        parts.run(until=until, workers=0)
-    assert parts.step == 6
-    for name, value in whole.network.state_dict().items():
-        assert torch.allclose(value, parts.network.state_dict()[name], atol=1e-5), name
-    with (tmp_path / "parts" / "log.csv").open() as file:
-        assert [int(row["step"]) for row in csv.DictReader(file)] == [1, 2, 3, 4, 5, 6]
-
-
-def test_processes_of_a_training_take_the_same_steps_and_resume(shards, tmp_path):
-    recipe = Recipe(steps=4, images=1, prompts=2, places=1, place_images=2, warmup=2, language=3)
-    steps = []
-    whole = train(
-        shards, tmp_path / "whole", recipe, small_network(), processes=2, workers=0,
-        on_step=lambda step, _: steps.append(step),
-    )  # fmt: skip
-    assert steps == [1, 2, 3, 4]
-    alone = train(shards, tmp_path / "alone", recipe, small_network(), workers=0)
-    for until in (2, 4):
-        parts = train(
-            shards, tmp_path / "parts", recipe, small_network(), processes=2, until=until, workers=0
-        )
-    changed = 0
-    for name, value in whole.network.state_dict().items():
-        assert torch.allclose(value, parts.network.state_dict()[name], atol=1e-5), name
-        changed += not torch.allclose(value, alone.network.state_dict()[name], atol=1e-5)
-    assert changed > 10, "the second process contributed nothing"
-
-
-def test_training_learns_two_lungs(shards, tmp_path):
-    recipe = Recipe(steps=60, images=4, prompts=3, warmup=5, rate=3e-3, average=0.9)
-    trainer = Trainer(shards, tmp_path, recipe, network=small_network())
-    figures = []
-    trainer.run(workers=0, on_step=lambda _, row: figures.append(row["loss"]))
-    assert np.mean(figures[-10:]) < 0.85 * np.mean(figures[:10])
-
-
-def test_places_are_learned_first_and_leave_decoder_and_tower_alone(shards, tmp_path):
-    recipe = Recipe(steps=40, places=39, place_images=6, warmup=5, place_rate=3e-3)
-    network = small_network()
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    trainer, figures = Trainer(shards, tmp_path, recipe, network), []
-    trainer.run(until=39, workers=0, on_step=lambda _, row: figures.append(row))
-    assert all(row.keys() == {"place", "loss", "seconds"} for row in figures)
-    assert np.mean([row["loss"] for row in figures[-8:]]) < 0.8 * np.mean(
-        [row["loss"] for row in figures[:8]]
-    )
-    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
-    assert all(name.startswith(("image.", "text.codebook")) for name in changed)
-    assert "text.codebook.rows" in changed and "image.neck.output.weight" in changed
-
-
-def test_names_keep_their_codes_unless_these_are_to_be_learned(shards, tmp_path):
-    network = small_network()
-    before = network.text.codebook.rows.detach().clone()
-    Trainer(shards, tmp_path, Recipe(steps=2, images=2, prompts=2, language=0), network).run(workers=0)
-    assert torch.equal(network.text.codebook.rows, before)
 
 
 def test_what_is_absent_is_known_only_where_nothing_like_it_is_labelled(shards):

@@ -20,34 +20,25 @@ from .output import output_folder
 @click.option(
     "--radiographs", metavar="MANIFEST", type=click.Path(path_type=Path), help="Real ones, for --recipe."
 )
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Stop after so long, for --recipe.")
-@click.option("--device", metavar="cpu|cuda", default="cpu", show_default=True, help="For --recipe.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Stop after so long.")
+@click.option("--device", metavar="cpu|cuda", default="cpu", show_default=True)
 @click.option(
     "--steps", type=click.IntRange(1), help="Length of the whole training.  [with --from, default: 200]"
 )
 @click.option("--images", type=click.IntRange(1), help="Images a step.  [default: 8; with --from 4]")
-@click.option("--prompts", type=click.IntRange(2), help="Prompts an image.  [default: 4]")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="[default: 1e-3; with --from 5e-4]")
+@click.option("--prompts", type=click.IntRange(1), help="Boxes and clicks an image.  [default: 2]")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="[default: 2e-3; with --from 3e-4]")
 @click.option("--seed", type=click.IntRange(0), help="[default: 1]")
-@click.option(
-    "--processes", type=click.IntRange(1), default=1, show_default=True, help="That share each step."
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(0),
-    default=1,
-    show_default=True,
-    help="That make batches, of each process.",
-)
+@click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that make images.")
 def train(
     dataset: Path | None, output: Path, start: str | None, recipe: str | None, bodies: Path | None,
-    radiographs: Path | None, minutes: float | None, device: str, processes: int, workers: int, **chosen,
+    radiographs: Path | None, minutes: float | None, device: str, workers: int, **chosen,
 ) -> None:  # fmt: skip
     """Train on DATASET, what `fluorosam synthesize` or the Synthesize tab wrote; DIR/model is the result.
 
     DATASET is a set, of which the images for training are used, or shards. With --from, a model that is there
-    learns the set's structures in minutes, and no other option is needed; without it, a small model is trained
-    from the start. With --recipe, a bundled model is made anew: its images are rendered from the labelled CTs of
+    learns the set's structures in minutes, and no other option is needed; without it, one is trained from
+    ImageNet's weights. With --recipe, a bundled model is made anew: its images are rendered from the labelled CTs of
     --bodies as they are needed.
 
     DIR/log.csv has one line a step. The same command goes on where it was stopped.
@@ -62,39 +53,88 @@ def train(
         raise click.UsageError("give either a DATASET to train on, or --recipe with --bodies")
     if recipe is not None and bodies is None:
         raise click.UsageError("--recipe needs --bodies, a folder of labelled CTs")
+    if recipe is None and (bodies or radiographs):
+        raise click.UsageError("--bodies and --radiographs are for --recipe")
     if recipe is None and start is None and "steps" not in chosen:
         raise click.UsageError("give --steps, or a model to go on from with --from")
     if start and Path(start).resolve() == (output / "model").resolve():
         raise click.UsageError("--output would overwrite the model to go on from; give another folder")
     with output_folder(output) as folder:
         from ..model import load_model
-        from ..model.tokens import CompactTokenizer
 
         network, tokenizer, origin = load_model(start) if start else (None, None, None)
-        if origin and not isinstance(tokenizer, CompactTokenizer):
-            raise Failure(f"{start}: of the published kind, which is not trained here; go on from compact")
+        if network is not None and not network.config.names_in_one_pass:
+            raise Failure(f"{start}: of a design that is not trained here; go on from compact")
         if recipe is not None:
             known = {"steps", "seed", "rate", "prompts"}
             if unusable := sorted(chosen.keys() - known):
                 raise click.UsageError(f"--{unusable[0]} is part of the recipe; leave it out")
-            made = _by_recipe(
-                recipe, bodies, radiographs, folder, minutes, device, workers,
-                (network, tokenizer) if start else None, chosen,
-            )  # fmt: skip
-        elif network is not None and network.config.names_in_one_pass:
-            made = _fine_tuned(dataset, output, folder, network, tokenizer, origin, workers, chosen)
+            begun = (network, tokenizer) if start else None
+            job = _by_recipe(recipe, bodies, radiographs, folder, device, begun, chosen)
+        elif network is not None:
+            job = _fine_tuned(dataset, output, folder, device, network, tokenizer, origin, chosen)
         else:
-            made = _on_prompts(
-                dataset, output, folder, network, tokenizer, origin, processes, workers, chosen
-            )
-        click.echo(made)
+            job = _from_the_start(dataset, output, folder, device, chosen)
+        click.echo(_done(*job, folder, minutes, workers))
 
 
-def _by_recipe(recipe, bodies, radiographs, folder, minutes, device, workers, start, changed) -> str:
+def _by_recipe(recipe, bodies, radiographs, folder, device, start, changed):
     from ..model import Provenance
     from ..training.recipes import export_training, recipe_training
 
     training = recipe_training(recipe, bodies, folder, device, radiographs, start, **changed)
+
+    def write() -> Path:
+        details = {"recipe": recipe, "steps": training.step, "seed": training.course.seed}
+        provenance = Provenance("compact", "of its training bodies", "trained by the recipe", details)
+        return export_training(training, folder / "model", provenance)
+
+    return training, write
+
+
+def _fine_tuned(dataset, output, folder, device, network, tokenizer, origin, chosen):
+    from dataclasses import replace
+
+    from ..training.export import export
+    from ..training.fine_tune import FINE_COURSE
+
+    images = chosen.pop("images", 4)
+    course = replace(FINE_COURSE, size=network.config.image_size, **chosen)
+    began = {name: value.clone() for name, value in network.state_dict().items()}
+    training, reader = _on_images(dataset, images, folder, course, device, network, tokenizer)
+
+    def write() -> Path:
+        provenance = _provenance(dataset, output, origin, training.step, len(reader), course.seed)
+        return export(folder, folder / "model", provenance, network.config, began)
+
+    return training, write
+
+
+def _from_the_start(dataset, output, folder, device, chosen):
+    from ..training.course import Course
+    from ..training.recipes import export_training
+
+    images = chosen.pop("images", 8)
+    course = Course(**({"size": 256, "language": min(3000, 10 * chosen["steps"])} | chosen))
+    training, reader = _on_images(dataset, images, folder, course, device)
+
+    def write() -> Path:
+        provenance = _provenance(dataset, output, None, training.step, len(reader), course.seed)
+        return export_training(training, folder / "model", provenance)
+
+    return training, write
+
+
+def _on_images(dataset, images, folder, course, device, *start):
+    from ..dataset import open_training_images
+    from ..training.course import Training
+    from ..training.samples import SampleStream
+
+    reader = open_training_images(dataset)
+    return Training(SampleStream(reader, course.size, images, course.seed), folder, course, device, *start), reader
+
+
+def _done(training, write, folder, minutes, workers) -> str:
     with _stoppable(training.course.steps) as bar:
         bar.update(training.step)
         training.run(float("inf") if minutes is None else minutes, workers, on_step=_counting(bar))
@@ -102,49 +142,7 @@ def _by_recipe(recipe, bodies, radiographs, folder, minutes, device, workers, st
         return (
             f"{folder}: stopped after step {training.step} of {training.course.steps}; run the same to go on"
         )
-    details = {"recipe": recipe, "steps": training.step, "seed": training.course.seed}
-    provenance = Provenance("compact", "of its training bodies", "trained by the recipe", details)
-    return f"{export_training(training, folder / 'model', provenance)}: trained for {training.step} steps"
-
-
-def _fine_tuned(dataset, output, folder, network, tokenizer, origin, workers, chosen) -> str:
-    from dataclasses import replace
-
-    from ..dataset import open_training_images
-    from ..training.course import Training
-    from ..training.export import export
-    from ..training.fine_tune import FINE_COURSE
-    from ..training.samples import SampleStream
-
-    images = chosen.pop("images", 4)
-    course = replace(FINE_COURSE, size=network.config.image_size, **chosen)
-    reader = open_training_images(dataset)
-    stream = SampleStream(reader, course.size, images, course.seed)
-    began = {name: value.clone() for name, value in network.state_dict().items()}
-    training = Training(stream, folder, course, start=network, tokenizer=tokenizer)
-    with _stoppable(course.steps) as bar:
-        training.run(workers=workers, on_step=_counting(bar))
-    provenance = _provenance(dataset, output, origin, training.step, len(reader), course.seed)
-    model = export(folder, folder / "model", provenance, network.config, began)
-    return f"{model}: trained for {training.step} steps"
-
-
-def _on_prompts(dataset, output, folder, network, tokenizer, origin, processes, workers, chosen) -> str:
-    from ..training.export import export
-    from ..training.fine_tune import fine_tuning
-    from ..training.fit import Recipe
-    from ..training.parallel import train
-
-    # Training changes the network itself.
-    began = {name: value.clone() for name, value in network.state_dict().items()} if network else None
-    recipe = (fine_tuning if network else Recipe)(**({"seed": 1} | chosen))
-    with _stoppable(recipe.steps) as bar:
-        trainer = train(
-            dataset, folder, recipe, network, tokenizer, processes, workers=workers, on_step=_counting(bar)
-        )
-    provenance = _provenance(dataset, output, origin, trainer.step, len(trainer.reader), recipe.seed)
-    model = export(folder, folder / "model", provenance, trainer.network.config, began)
-    return f"{model}: trained for {trainer.step} steps"
+    return f"{write()}: trained for {training.step} steps"
 
 
 def _provenance(dataset, output, origin, steps: int, images: int, seed: int):

@@ -151,25 +151,6 @@ class FluoroSAMConfig:
         return cls(name=name, swin=SwinSettings(embed_dim=embed_dim, heads=heads))
 
     @classmethod
-    def small_swin(cls) -> FluoroSAMConfig:
-        """The published design made small: below 7 M parameters, one image in well under 0.5 s."""
-        return cls(
-            name="compact",
-            image_size=256,
-            embedding_size=16,
-            width=96,
-            resize_antialias=True,
-            close_ups=True,
-            swin=SwinSettings(
-                embed_dim=48, depths=(1, 2, 2, 1), heads=(2, 4, 8, 16), window=4, patch=8,
-                absolute_positions=True,
-            ),
-            neck=NeckSettings(width=96, depth=5),
-            text=SMALL_TEXT,
-            decoder=DecoderSettings(heads=4, mlp_width=256, iou_width=96),
-        )  # fmt: skip
-
-    @classmethod
     def compact(cls) -> FluoroSAMConfig:
         """The configuration that the bundled model is trained in: convolutions, names in one pass, fine maps."""
         return cls(

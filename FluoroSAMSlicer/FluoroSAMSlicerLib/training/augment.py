@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,37 +38,22 @@ SMALLEST = 0.0006
 
 @dataclass(frozen=True)
 class TrainingImage:
-    """``pixels`` float32 (h, w), [0, 1], bone bright, longest side the model's; ``masks`` name -> bool (h, w).
-
-    ``coverage`` name -> float32 (c, c): the part of each cell of a coarse grid over the square input frame
-    that the structure covers.
-    """
+    """``pixels`` float32 (h, w), [0, 1], bone bright, longest side the model's; ``masks`` name -> bool (h, w)."""
 
     pixels: np.ndarray
     masks: dict[str, np.ndarray]
-    coverage: dict[str, np.ndarray]
 
 
-def augment(
-    sample: Sample,
-    size: int,
-    rng: np.random.Generator,
-    wanted: Collection[str] | None = None,
-    cells: int = 20,
-) -> TrainingImage:
-    """One random exposure of a sample, ``size`` pixels on its longest side.
-
-    ``wanted`` names the masks to return (default: all); ``coverage`` on a grid of ``cells`` is given for all.
-    """
+def augment(sample: Sample, size: int, rng: np.random.Generator) -> TrainingImage:
+    """One random exposure of a sample, ``size`` pixels on its longest side."""
     grid = deformation(size, rng)
     far = np.abs(grid)
     inside = (far[..., 0] <= 1) & (far[..., 1] <= 1)
-    names = [name for name in sample.masks if wanted is None or name in wanted]
-    stack = np.concatenate([sample.density, *[sample.masks[name][None] for name in names]])
+    stack = np.concatenate([sample.density, *[mask[None] for mask in sample.masks.values()]])
     moved = resample(stack, grid)
     density, drawn = np.split(moved, [len(sample.density)])
-    density, masks = density * inside, {n: (m > 0.5) & inside for n, m in zip(names, drawn, strict=True)}
-    coverage = covered(sample.masks, grid, inside, size, cells)
+    masks = {name: (mask > 0.5) & inside for name, mask in zip(sample.masks, drawn, strict=True)}
+    density = density * inside
     shape = density.shape[1:]
     drawing = draw_implants(shape, rng) if rng.random() < 0.2 else Drawing(np.zeros(shape, np.float32), {})
     take = expose if len(density) == 2 else expose_again
@@ -79,7 +63,7 @@ def augment(
     pixels = burn_in(pixels, rng)
     masks = {name: mask & visible for name, mask in (masks | drawing.masks).items()}
     masks = {name: mask for name, mask in masks.items() if mask.sum() >= SMALLEST * mask.size}
-    return TrainingImage(pixels.astype(np.float32), masks, coverage)
+    return TrainingImage(pixels.astype(np.float32), masks)
 
 
 def deformation(size: int, rng: np.random.Generator) -> np.ndarray:
@@ -114,27 +98,6 @@ def resample(stack: np.ndarray, grid: np.ndarray) -> np.ndarray:
     planes = torch.from_numpy(stack.astype(np.float32))[None]
     places = torch.from_numpy(grid)[None]
     return F.grid_sample(planes, places, "bilinear", "border", align_corners=False)[0].numpy()
-
-
-def covered(
-    masks: dict[str, np.ndarray], grid: np.ndarray, inside: np.ndarray, size: int, cells: int
-) -> dict[str, np.ndarray]:
-    """Coverage of every mask on ``cells`` x ``cells`` over the ``size`` x ``size`` frame, four points a cell."""
-    if not masks:
-        return {}
-    lattice = ((np.arange(2 * cells) + 0.5) * size / (2 * cells)).astype(int)
-    rows, columns = lattice[lattice < grid.shape[0]], lattice[lattice < grid.shape[1]]
-    stack = np.stack(list(masks.values()))
-    places = grid[np.ix_(rows, columns)]
-    x, y = (
-        np.clip((places[..., k] + 1) / 2 * stack.shape[2 - k], 0, stack.shape[2 - k] - 1).astype(int)
-        for k in (0, 1)
-    )
-    points = np.zeros((len(stack), 2 * cells, 2 * cells), np.float32)
-    points[:, : len(rows), : len(columns)] = stack[:, y, x] & inside[np.ix_(rows, columns)]
-    pairs = points[:, ::2] + points[:, 1::2]
-    mean = 0.25 * (pairs[..., ::2] + pairs[..., 1::2])
-    return dict(zip(masks, mean, strict=True))
 
 
 def broad(picture: np.ndarray, sigma: float) -> np.ndarray:

@@ -28,7 +28,7 @@ def export(
 
     Raises :class:`DatasetError` for a folder without a training, :class:`ModelError` when writing fails.
     """
-    run, config = Path(run), config or FluoroSAMConfig.small_swin()
+    run, config = Path(run), config or FluoroSAMConfig.compact()
     try:
         state = torch.load(run / STATE, weights_only=True, mmap=True)
     except (OSError, RuntimeError) as error:

@@ -7,34 +7,12 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from .course import Course
-from .fit import Recipe
-
-FINE_TUNING = {
-    "steps": 200,
-    "images": 4,
-    "prompts": 4,
-    "rate": 5e-4,
-    "warmup": 10,
-    "decay": 0.6,
-    "average": 0.9,
-    "corrections": 1.0,
-    "language": 0,
-    "settled": True,
-}
-"""What differs from a training from the start: it is short, gentle, and forgets its beginning soon enough for its
-last steps to count. Text tower and codebook stay as they are: every name of the vocabulary has its code."""
-
-
-def fine_tuning(**chosen) -> Recipe:
-    """The recipe for going on from a trained model, but for what is ``chosen``."""
-    return Recipe(**(FINE_TUNING | chosen))
-
 
 FINE_COURSE = Course(
     steps=200, size=256, rate=3e-4, codes=False, warmup=10, fall=120, average=0.9, names_first=0, language=0,
     settled=True,
 )  # fmt: skip
-"""The same for a model that learns all names of an image at once."""
+"""Short and gentle, with the codes and the batch norms as they are: every name of the vocabulary has its code."""
 
 MOVED = 0.6
 """How far the result lies on the way from the weights that the training began with to those that it ended with. What

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import numpy as np
 
@@ -19,9 +19,6 @@ LUNGS = 6.0
 
 ASKED = {1: 1.0, 2: 0.4, 3: 0.1}
 """How often a structure is asked for by the vocabulary's rank: often asked, now and then, rare."""
-
-ABSENT = 0.2
-"""Share of images of which one prompt asks for something that is not there: nothing should be drawn."""
 
 SMALL = 1 / 256
 """Share of the picture below which a structure is asked for less, in proportion: little can be learned of it."""
@@ -56,51 +53,6 @@ class Prompts:
             name: parts & present for name, parts in self.askable.items() if not parts.isdisjoint(present)
         }
 
-    def offer(
-        self, present: Collection[str], count: int, rng: np.random.Generator
-    ) -> dict[str, frozenset[str]]:
-        """``count`` names of an image that shows the structures ``present``, each with its parts among them."""
-        found = self.masks(present)
-        names = list(found)
-        weight = np.array([self.weight[name] for name in names])
-        chosen = rng.choice(names, size=min(count, len(names)), replace=False, p=weight / weight.sum())
-        return {str(name): found[name] for name in chosen}
-
-    def draw(
-        self,
-        masks: Mapping[str, np.ndarray],
-        offered: Mapping[str, frozenset[str]],
-        present: Collection[str],
-        count: int,
-        rng: np.random.Generator,
-        complete: bool = True,
-    ) -> list[tuple[str, np.ndarray]]:
-        """``count`` names with bool (H, W) masks, of ``offered`` and of implants; now and then an absent one.
-
-        ``masks`` are the image's by structure, all parts of ``offered`` among them as far as they are in the
-        field; ``present`` are all structures of the image, and not all that it shows unless ``complete``.
-        """
-        wanted: dict[str, np.ndarray] = {}
-        for name, parts in offered.items():
-            seen = [masks[part] for part in parts if part in masks]
-            if seen:
-                wanted[name] = np.logical_or.reduce(seen)
-        wanted |= {name: mask for name, mask in masks.items() if name in IMPLANTS}
-        if not wanted:
-            return []
-        names = list(wanted)
-        weight = np.array([self.weight.get(name, 0.05) for name in names])
-        weight *= np.clip(np.array([wanted[name].mean() for name in names]) / SMALL, 0.02, 1)
-        chosen = rng.choice(names, size=min(count, len(names)), replace=False, p=weight / weight.sum())
-        drawn = [(str(name), wanted[name]) for name in chosen]
-        absent = self.absent([*present, *masks]) if complete else []
-        if absent and len(drawn) == count and rng.random() < ABSENT:
-            drawn.pop(rng.integers(count))
-        while len(drawn) < count:
-            more = (str(rng.choice(absent)), np.zeros_like(drawn[0][1])) if absent else drawn[0]
-            drawn.append(more)
-        return drawn
-
     @property
     def names(self) -> list[str]:
         """All that can be asked for, implants last."""
@@ -132,8 +84,3 @@ class Prompts:
         """Names that have no word in common with what is there: a body may show more than is labelled."""
         words = {word for name in present for word in name.split()} - {"left", "right", "of", "bone"}
         return [name for name, split in self.single.items() if words.isdisjoint(split)]
-
-    def say(self, name: str, rng: np.random.Generator) -> str:
-        """The structure's name, or one of the other ways to type it."""
-        phrases = self.phrases[name]
-        return phrases[0] if rng.random() < 0.6 else str(rng.choice(phrases))

@@ -64,24 +64,6 @@ class RadiographReader:
         return Sample(density, masks, entry["body"], entry["view"], entry["geometry"])
 
 
-class JoinedReader:
-    """Several readers one after the other."""
-
-    def __init__(self, *readers):
-        self._places = [(reader, number) for reader in readers for number in range(len(reader))]
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def entry(self, number: int) -> dict:
-        reader, place = self._places[number]
-        return reader.entry(place)
-
-    def read(self, number: int, structures: Iterable[str] | None = None) -> Sample:
-        reader, place = self._places[number]
-        return reader.read(place, structures)
-
-
 def shrunk(picture: np.ndarray) -> np.ndarray:
     """A picture (H, W) with at most ``LONGEST`` pixels a side, float32."""
     import torch

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import slicer
 import torch
-from FluoroSAMSlicerLib.model import CompactTokenizer, FluoroSAM, FluoroSAMConfig, Provenance, save_model
+from FluoroSAMSlicerLib.model import CompactTokenizer, FluoroSAM, Provenance, save_model
 from FluoroSAMSlicerLib.model import train_tokenizer as trained
 from FluoroSAMSlicerLib.mrml import NotOneImage, SceneError
 from FluoroSAMSlicerLib.mrml.segment.logic import Cancelled, Logic
@@ -23,6 +23,7 @@ from mrml.bench import (
     segment_logic,
     transform_node,
 )
+from small_networks import SMALL_SWIN
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def scene():
 def predictor(tmp_path_factory):
     """The compact network with random weights."""
     torch.manual_seed(0)
-    config = FluoroSAMConfig.small_swin()
+    config = SMALL_SWIN
     tokenizer = CompactTokenizer(trained(["left lung", "right lung", "heart"], 300), config.text.context)
     provenance = Provenance("random", "Apache-2.0", "made by a test")
     folder = save_model(FluoroSAM(config), tmp_path_factory.mktemp("model") / "random", provenance, tokenizer)
