@@ -80,6 +80,21 @@ def test_names_asked_for_are_what_the_body_shows_and_absent_ones_cover_nothing(s
     assert {"left lung", "L3 vertebra"} & asked and len(asked) > 20
 
 
+def test_metal_is_all_metal_together(stream):
+    metal = stream.names.index("metal")
+    single = {stream.names.index(name) for name in stream.metal & set(stream.names)}
+    shown = 0
+    for step in range(12):
+        batch = stream[step]
+        for names, covered in zip(batch.names, batch.covered, strict=True):
+            drawn = dict(zip(names.tolist(), covered, strict=True))
+            parts = [drawn[n] for n in single & drawn.keys()]
+            if metal in drawn and parts:
+                assert (drawn[metal].int() >= torch.stack(parts).amax(0).int() - 1).all()
+                shown += bool(drawn[metal].any())
+    assert shown
+
+
 def test_wrong_masks_are_of_every_kind(luck):
     targets = torch.stack([disc(24, 18, 9)] * 200)
     others = torch.stack([disc(8, 40, 5)] * 200)
@@ -177,7 +192,7 @@ def test_a_few_steps_on_a_body_reduce_the_loss(packed_dolls, tmp_path):
 
 def test_a_state_of_other_bodies_is_refused(packed_dolls, tmp_path):
     training = Training(one_body(packed_dolls), tmp_path, course(), start=small_compact(SIZE))
-    training.stream.names = ["spoon", *training.stream.names[1:]]
+    training.order = ["spoon", *training.order[1:]]
     training.save()
     with pytest.raises(DatasetError, match="other bodies"):
         Training(one_body(packed_dolls), tmp_path, course(), start=small_compact(SIZE))
@@ -185,16 +200,18 @@ def test_a_state_of_other_bodies_is_refused(packed_dolls, tmp_path):
 
 def test_names_that_came_since_begin_with_a_code_of_their_own(packed_dolls, tmp_path):
     training = Training(one_body(packed_dolls), tmp_path, course(), start=small_compact(SIZE))
-    known = len(training.stream.names) - 2
-    training.stream.names = training.stream.names[:known]
+    added = training.order[3], training.order[-1]
+    training.order = [name for name in training.order if name not in added]
+    known = len(training.order)
     training.step = 3
     training.save()
     before = training.network.text.codebook.rows.detach().clone()
     again = Training(one_body(packed_dolls), tmp_path, course(), start=small_compact(SIZE))
     rows = again.network.text.codebook.rows
-    assert again.step == 3 and torch.equal(rows[:known], before[:known])
+    assert again.step == 3 and again.order == [*training.order, *added]
+    assert [again.order[row] for row in again.rows] == again.stream.names
+    assert torch.equal(rows[:known], before[:known]) and torch.equal(rows[known + 2 :], before[known + 2 :])
     assert not torch.equal(rows[known : known + 2], before[known : known + 2])
-    assert torch.equal(rows[known + 2 :], before[known + 2 :])
     assert torch.equal(again.average["text.codebook.rows"][known : known + 2], rows[known : known + 2])
 
 

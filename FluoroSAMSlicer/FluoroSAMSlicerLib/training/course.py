@@ -85,6 +85,7 @@ class Training:
         elif not (self.folder / STATE).exists():
             self._begin()
         self.tokenizer = self._tokenizer(tokenizer)
+        self.order = list(stream.names)
         self.rows = self._rows(trained=tokenizer is not None).to(self.device)
         self.network.to(self.device, memory_format=torch.channels_last)
         self.optimiser = Optimiser(self._learned(), course.rate, course.weight_decay)
@@ -209,7 +210,7 @@ class Training:
         """Write ``state.pt`` atomically. Raises :class:`DatasetError` when the disk refuses."""
         state = {
             "network": self.network.state_dict(), "average": self.average,
-            "optimiser": self.optimiser.state_dict(), "step": self.step, "names": self.stream.names,
+            "optimiser": self.optimiser.state_dict(), "step": self.step, "names": self.order,
         }  # fmt: skip
         write_state(self.folder, state, "course.json", self.course)
 
@@ -233,8 +234,8 @@ class Training:
             state = torch.load(path, weights_only=True, map_location=self.device)
         except (OSError, RuntimeError, EOFError) as error:
             raise DatasetError(f"{path}: cannot be read ({error}); remove it to begin anew") from error
-        known = len(state["names"])
-        if state["names"] != self.stream.names[:known]:
+        known, names = state["names"], self.stream.names
+        if not set(known) <= set(names):
             raise DatasetError(
                 f"{path}: was trained on other bodies; give another folder, or the same bodies"
             )
@@ -242,7 +243,11 @@ class Training:
         self.average, self.step = state["average"], state["step"]
         self.optimiser.load_state_dict(state["optimiser"])
         if not trained:
-            self._begin_codes(self.rows[known:])
+            # Each name keeps its row, wherever names that came since stand among the others.
+            self.order = [*known, *(name for name in names if name not in set(known))]
+            place = {name: row for row, name in enumerate(self.order)}
+            self.rows = torch.tensor([place[name] for name in names]).to(self.device)
+            self._begin_codes(torch.arange(len(known), len(names)))
 
     @torch.no_grad()
     def _begin_codes(self, added: Tensor) -> None:

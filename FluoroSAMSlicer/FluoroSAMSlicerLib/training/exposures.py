@@ -21,6 +21,9 @@ from .prompts import Prompts
 IMPLANTS = 0.12
 """Share of pictures into which lines, tubes and metal are drawn."""
 
+METAL = "metal"
+"""The name of all metal together."""
+
 FRAMED = 0.6
 """Share of pictures that are not square."""
 
@@ -36,7 +39,9 @@ class ExposureStream(Dataset):
         self.folder, self.size, self.bodies, self.views, self.seed = Path(folder), size, bodies, views, seed
         self.packed = load_packed(folder)
         catalogue = _Catalogue(self.packed)
-        self.asking = Asking(Prompts(catalogue), catalogue, PROSTHESES)
+        prompts = Prompts(catalogue)
+        self.metal = frozenset(prompts.anatomy.constituents(METAL))
+        self.asking = Asking(prompts, catalogue, (*PROSTHESES, METAL))
         self.names = self.asking.names
         self.rule = MaskRule()
 
@@ -60,6 +65,8 @@ class ExposureStream(Dataset):
         soft, bone, metal = smoothed(exposures.density[view], staged, view, self.size)
         drawing = draw_implants(soft.shape, rng) if rng.random() < IMPLANTS else Drawing(metal * 0, {})
         masks |= drawing.masks
+        if of_metal := [mask for name, mask in masks.items() if name in self.metal]:
+            masks[METAL] = np.logical_or.reduce(of_metal)
         rows, columns = self._frame(rng)
         planes = (plane[rows, columns] for plane in (soft, bone, metal + drawing.metal))
         soft, bone, metal = (np.ascontiguousarray(plane) for plane in planes)
