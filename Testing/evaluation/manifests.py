@@ -2,8 +2,9 @@
 
     python Testing/evaluation/manifests.py DATA OUTPUT
 
-writes OUTPUT/NAME/manifest.jsonl for every set: ``cxr_hannover`` and ``cxr_generalblockchain`` (real chest
-radiographs), ``drr_abdopelvis`` (a real CT) and ``drr_head_neck``; neither CT is ever trained on.
+writes OUTPUT/NAME/manifest.jsonl for every set that has none yet: ``cxr_hannover`` and ``cxr_generalblockchain``
+(real chest radiographs), ``drr_abdopelvis`` (a real CT) and ``drr_head_neck``; neither CT is ever trained on. Sets
+that come as manifests (`READY`) are read where they are.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ HELD_OUT = {
     "drr_abdopelvis": ("ts_real_abdopelvis", "ct"),
     "drr_head_neck": ("spl_head_neck", "ct_synthetic"),
 }
+READY = {"real_bones": "xray/real_bones", "nc_real_bones": "nc/real_bones", "nc_drr_legs": "nc/drr_legs"}
 SMALLEST_SHARE = 0.005
 """DRR structures below this share of the image are not asked for."""
 
@@ -123,9 +125,10 @@ def written(folder: Path, entries: list[dict]) -> Path:
     return path
 
 
-def lay_out(data: Path, output: Path) -> list[Path]:
-    """The manifests of all sets; those that exist are kept."""
-    manifests = []
+def lay_out(data: Path, output: Path) -> dict[str, Path]:
+    """The manifests of all sets by name; those that exist are kept."""
+    manifests = {name: data / place / "manifest.jsonl" for name, place in READY.items()}
+    manifests = {name: manifest for name, manifest in manifests.items() if manifest.exists()}
     for name in (*REAL, *HELD_OUT):
         manifest = output / name / "manifest.jsonl"
         if not manifest.exists() and name in REAL:
@@ -134,9 +137,9 @@ def lay_out(data: Path, output: Path) -> list[Path]:
             body, kind = (data / "ct" / part for part in HELD_OUT[name])
             ct = f"{body}_{kind.name}.nrrd"
             rendered(Body.read(ct, f"{body}_labels.nrrd"), output / name)
-        manifests.append(manifest)
+        manifests[name] = manifest
     return manifests
 
 
 if __name__ == "__main__":
-    print(*lay_out(Path(sys.argv[1]), Path(sys.argv[2])), sep="\n")
+    print(*lay_out(Path(sys.argv[1]), Path(sys.argv[2])).values(), sep="\n")

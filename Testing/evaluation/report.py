@@ -17,12 +17,18 @@ import language
 import tables
 from FluoroSAMSlicerLib.segmentation import Predictor
 from FluoroSAMSlicerLib.training.evaluation import Evaluation, evaluate
-from manifests import HELD_OUT, REAL, lay_out
+from manifests import HELD_OUT, lay_out
 from pictures import plot_calibration, plot_dice, worst
 from tqdm import tqdm
 
 ROUNDS = range(tables.CLICKS[-1] + 1)
+BOXES = ("real_bones", "nc_real_bones", "nc_drr_legs", "cxr_hannover")
+BOXED = (0, 1, 3)
+"""Numbers of clicks after a box."""
 TITLES = {
+    "real_bones": "4 real radiographs: bones, heart, trachea, metal",
+    "nc_real_bones": "7 real radiographs: bones and teeth, feet, knee, pelvis, skull",
+    "nc_drr_legs": "DRRs of a cadaver's pelvis and legs",
     "cxr_hannover": "47 real chest radiographs, left and right lung",
     "cxr_generalblockchain": "1 real chest radiograph, 6 classes",
     "drr_abdopelvis": "DRRs of a real CT kept out of training, abdomen and pelvis",
@@ -42,18 +48,22 @@ def main() -> None:
     predictor = Predictor.load(wanted.model)
     results: dict[str, Evaluation] = {}
     views: dict[str, dict[str, str]] = {}
-    for manifest in lay_out(wanted.data, output / "sets"):
-        name = manifest.parent.name
+    boxed: dict[str, Evaluation] = {}
+    for name, manifest in lay_out(wanted.data, output / "sets").items():
         with tqdm(desc=name, unit="image") as bar:
             results[name] = evaluate(manifest, predictor, ROUNDS, lambda _done, _all, bar=bar: bar.update())
+        if name in BOXES:
+            for start, title in (("box", "box"), ("both", "name and box")):
+                boxed[f"{TITLES[name]}: {title}"] = evaluate(manifest, predictor, BOXED, start=start)
         lines = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
-        views[name] = {line["image"]: line["view"] for line in lines}
+        views[name] = {line["image"]: view_of(line) for line in lines}
         figures = json.dumps(results[name].to_dict(), indent=1)
         (output / f"{name}.json").write_text(figures, encoding="utf-8")
         worst(predictor, manifest, results[name]).save(output / f"{name}_worst.png")
     plot_dice(results, TITLES, output / "dice_by_clicks.png")
     plot_calibration(results, output / "calibration.png")
     parts = [f"# {predictor.name}", *measured(results, views)]
+    parts += ["## Boxes", BOXING, tables.dice("data set and prompt", boxed)]
     words = language.measure(predictor, language.read_phrases())
     parts += ["## Language", LANGUAGE, words.markdown()]
     shown = examples.draw(predictor, wanted.data, output / "examples")
@@ -66,14 +76,13 @@ def main() -> None:
 def measured(results: dict[str, Evaluation], views: dict[str, dict[str, str]]) -> list[str]:
     """All that is measured on images with masks, as paragraphs of Markdown."""
     drawn = joined([results[name] for name in HELD_OUT if name in results])
-    real = joined([results[name] for name in REAL if name in results])
     titled = {TITLES[name]: result for name, result in results.items()}
     parts = [
         "Mean Dice after the name alone, and after simulated clicks.",
         tables.dice("data set", titled),
         "![](dice_by_clicks.png)",
         "## Aims",
-        tables.aims(real, drawn),
+        tables.aims(results),
         "## DRRs by size and category",
         tables.by_size(drawn),
         tables.by_category(drawn),
@@ -100,12 +109,19 @@ CLICKING = (
     "of it lies within a twentieth of the image's longer side than before. A text result is wrong if its Dice "
     f"is below {tables.WRONG}."
 )
+BOXING = "The tight box of the true mask, alone and with the name, and clicks after it."
 LANGUAGE = (
     "Phrases as people write them. The resolver turns a phrase into a structure's canonical name, which is what "
     "the model reads; asking back with the right choices is counted apart. The tower is the model's own reading "
     "of the raw phrase: the structures whose canonical name falls onto the same code. Rules and names were "
     "worked on with the development half only."
 )
+
+
+def view_of(line: dict) -> str:
+    """The view of an image of a manifest, in words."""
+    view = line.get("view", "")
+    return f"{view['region']} {view['projection']}" if isinstance(view, dict) else view
 
 
 def joined(results: list[Evaluation]) -> Evaluation:
