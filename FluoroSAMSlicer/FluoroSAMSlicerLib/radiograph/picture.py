@@ -61,9 +61,7 @@ def read_picture(path: Path, frame: int, invert: bool | None) -> Radiograph:
                 )
         if asked in TURNS:
             values = np.ascontiguousarray(TURNS[asked](values))
-            notes.append(
-                f"turned as the file asks (orientation {asked}); pixels count in the turned picture"
-            )
+            notes.append(f"turned as the file asks (orientation {asked}); pixels count in the turned picture")
     except Image.DecompressionBombError as error:
         raise RadiographError(
             f"{path}: declares more pixels than any X-ray detector has ({cause(error)})"

@@ -15,7 +15,15 @@ from .image import RadiographError, luminance, refuse_frame, refuse_size
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIPS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_SIZES = 273, 274, 277, 278, 279
-PLANAR, PREDICTOR, TILE_WIDTH, TILE_HEIGHT, TILES, TILE_SIZES, SAMPLE_FORMAT = 284, 317, 322, 323, 324, 325, 339
+PLANAR, PREDICTOR, TILE_WIDTH, TILE_HEIGHT, TILES, TILE_SIZES, SAMPLE_FORMAT = (
+    284,
+    317,
+    322,
+    323,
+    324,
+    325,
+    339,
+)
 """Tags of TIFF 6.0."""
 NUMBERS = {1: "u1", 3: "u2", 4: "u4", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
 """Types of a tag's values (TIFF 6.0 section 2, BigTIFF), those that are whole numbers."""
@@ -90,7 +98,10 @@ class _Page:
         width, height, photometric = self._one(WIDTH, 0), self._one(HEIGHT, 0), self._one(PHOTOMETRIC, 1)
         refuse_size(self.path, width, height)
         bits, colours = self.bits[0], {RGB: 3, CMYK: 4}.get(photometric, 1)
-        if photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, CMYK, LINEAR_RAW) or len(set(self.bits)) > 1:
+        if (
+            photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, CMYK, LINEAR_RAW)
+            or len(set(self.bits)) > 1
+        ):
             raise self._refused(f"of photometric kind {photometric} with {bits} bits")
         floats = self.kind == "f"
         if not self.kind or not 1 <= bits <= (64 if floats else 32) or floats and bits not in (16, 32, 64):
@@ -103,7 +114,9 @@ class _Page:
             values = (top - values[..., :3]) * ((top - values[..., 3:]) / top)
         values = luminance(values) if colours > 1 else values[..., 0]
         if photometric == WHITE_IS_ZERO:
-            values = values.dtype.type((1 << bits) - 1) - values if self.kind == "u" else values.max() - values
+            values = (
+                values.dtype.type((1 << bits) - 1) - values if self.kind == "u" else values.max() - values
+            )
         shade = "colour" if colours > 1 else "grey with alpha" if self.samples > 1 else "grey"
         return TiffPage(values, f"{bits}-bit {shade}", self._one(ORIENTATION, 1), count)
 
@@ -117,9 +130,10 @@ class _Page:
         refuse_size(self.path, across, down)
         places = self._many(TILES if tiled else STRIPS)
         sizes = self._many(TILE_SIZES if tiled else STRIP_SIZES)
-        planes, number = [], 0
+        planes: list[np.ndarray] = []
+        number = 0
         for _ in range(colours if apart else 1):
-            plane: np.ndarray | None = None
+            plane = np.empty((height, width, 0))
             for top in range(0, height, down):
                 rows = down if tiled else min(down, height - top)
                 for left in range(0, width, across):
@@ -128,7 +142,7 @@ class _Page:
                     size = sizes[number] if number < len(sizes) else len(self.content)
                     data = self.content[places[number] : places[number] + size]
                     block = self._block(data, rows, across, together)[..., :colours]
-                    if plane is None:
+                    if not plane.shape[2]:
                         plane = np.empty((height, width, block.shape[2]), block.dtype)
                     piece = block[: height - top, : width - left]
                     plane[top : top + rows, left : left + across] = piece
@@ -143,13 +157,14 @@ class _Page:
         raw = self._unpacked(data, rows, length)
         predictor = self._one(PREDICTOR, 1) if self._one(COMPRESSION, PLAIN) != PLAIN else 1
         if bits % 8 or bits == 24:
-            singles = np.unpackbits(raw, axis=1)[:, : width * samples * bits].reshape(rows, width, samples, bits)
-            values = np.zeros((rows, width, samples), np.uint32)
+            singles = np.unpackbits(raw, axis=1)[:, : width * samples * bits].reshape(
+                rows, width, samples, bits
+            )
+            whole = np.zeros((rows, width, samples), np.uint32)
             for place in range(bits):
-                values = values << 1 | singles[..., place]
-            if self.kind == "i":
-                values = (values.astype(np.int64) ^ (1 << bits - 1)) - (1 << bits - 1)
-            return values
+                whole = whole << 1 | singles[..., place]
+            half = 1 << bits - 1
+            return (whole.astype(np.int64) ^ half) - half if self.kind == "i" else whole
         if predictor == 3:
             raw = np.add.accumulate(raw.reshape(rows, -1, samples), axis=1, dtype=np.uint8)
             raw = np.ascontiguousarray(raw.reshape(rows, bits // 8, -1).swapaxes(1, 2)).reshape(rows, -1)
@@ -192,7 +207,9 @@ class _Page:
         return RadiographError(f"{self.path}: is truncated or damaged (its pixels are not where it says)")
 
     def _refused(self, what: str) -> RadiographError:
-        return RadiographError(f"{self.path}: is a TIFF {what}, which is not read here; save it as 16-bit grey")
+        return RadiographError(
+            f"{self.path}: is a TIFF {what}, which is not read here; save it as 16-bit grey"
+        )
 
 
 def _form(content: bytes | bytearray) -> tuple[str, bool]:
