@@ -11,6 +11,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from FluoroSAMSlicerLib.drr import CTVolume, LabelVolume, VolumeError
+from FluoroSAMSlicerLib.drr.slices import stacked
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import generate_uid
 
@@ -134,9 +135,10 @@ def without(keyword):
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ({"skip": (3,)}, "3 to 6 mm apart; 1 slices are missing"),
+        ({"skip": (3,)}, "3 to 6 mm apart; 1 slice is missing"),
         ({"skip": (2, 3, 5)}, "slices are missing"),
         ({"edit": moved({4: (-20, -30, -27)})}, "apart"),
+        ({"edit": moved({4: (-20, -30, -29)})}, "apart"),
         ({"edit": moved({4: (-20, -30, -31)})}, "lie where another one does"),
         ({"edit": moved({4: (-12, -30, -28)})}, "sideways"),
         ({"edit": other_orientation}, "turned against each other"),
@@ -152,6 +154,31 @@ def test_a_series_that_is_no_volume_says_why(tmp_path, how, words):
         how = {**how, "edit": lambda _, one: setattr(one, "SOPClassUID", "1.2.840.10008.5.1.4.1.1.7")}
     with pytest.raises(VolumeError, match=words):
         CTVolume.read(series(tmp_path / "ct", **how))
+
+
+@pytest.mark.parametrize("distance", [1.25, 0.75, 0.625, 0.5, 2.5, 0.7])
+@pytest.mark.parametrize("decimals", [1, 2, 3])
+@pytest.mark.parametrize("start", [0.0, -113.3, 88.888])
+@pytest.mark.parametrize("count", [2, 3, 8, 301])
+@pytest.mark.parametrize("turn", [0, 20])
+def test_positions_that_are_rounded_are_even(distance, decimals, start, count, turn):
+    places = np.zeros((count, 3))
+    places[:, 2] = start + distance * np.arange(count)
+    stack = stacked(np.round(places, decimals), [turned(turn)] * count, [(1, 1)] * count)
+    made = stack.origin + np.arange(count)[:, None] * stack.spacing[2] * stack.direction[:, 2]
+    assert np.abs(made - places).max() < 1.1 * 10**-decimals
+
+
+@pytest.mark.parametrize("count", [3, 4, 10, 200])
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("decimals", [0, 1, 6])
+def test_a_missing_slice_is_told_of_however_positions_are_rounded(count, place, decimals):
+    distance = 1.0 if decimals == 0 else 0.7
+    numbers = np.delete(np.arange(count + 1), 1 + int(place * (count - 1)))
+    places = np.zeros((count, 3))
+    places[:, 2] = np.round(distance * numbers, decimals)
+    with pytest.raises(VolumeError, match="1 slice is missing|slices are missing"):
+        stacked(places, [UPRIGHT] * count, [(1, 1)] * count)
 
 
 def test_another_modality_is_read_where_that_is_asked_for(tmp_path):

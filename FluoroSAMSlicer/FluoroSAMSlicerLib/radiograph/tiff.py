@@ -160,7 +160,7 @@ class _Page:
             singles = np.unpackbits(raw, axis=1)[:, : width * samples * bits].reshape(
                 rows, width, samples, bits
             )
-            whole = np.zeros((rows, width, samples), np.uint32)
+            whole: np.ndarray = np.zeros((rows, width, samples), np.uint32)
             for place in range(bits):
                 whole = whole << 1 | singles[..., place]
             half = 1 << bits - 1
