@@ -287,7 +287,7 @@ def test_padding_outside_the_field_of_view_is_air(tmp_path):
 
 
 def nifti(path, voxels, *, sform=None, qform=None, pixdim=(1, 1, 1), slope=1.0, inter=0.0, order="<"):
-    kind = {"int16": 4, "float32": 16, "uint8": 2, "float64": 64}[voxels.dtype.name]
+    kind = {"int16": 4, "float32": 16, "uint8": 2, "float64": 64, "uint16": 512}[voxels.dtype.name]
     header = bytearray(352)
     struct.pack_into(f"{order}i", header, 0, 348)
     struct.pack_into(f"{order}8h", header, 40, 3, *voxels.shape[::-1], 1, 1, 1, 1)
@@ -362,7 +362,15 @@ def test_a_truncated_nifti_is_refused(tmp_path):
         (lambda hu: (hu + 1024).astype(np.int16), "1024 added"),
         (lambda hu: (hu + 1000).astype(np.float32), "1024 added"),
         (lambda hu: np.clip(hu, -100, None), "no voxel is below -500"),
-        (lambda hu: (1300 - hu).astype(np.int16), "inverted"),
+        (lambda hu: (1300 - hu).astype(np.int16), "inverted.*-1,1300"),
+        (lambda hu: (-hu).astype(np.int16), "inverted.*-1,0"),
+        (lambda hu: (3071 - hu).astype(np.float32), "inverted.*-1,3071"),
+        (lambda hu: padded(hu + 1024, -2000), "padding of -2000, .*1024 added.*1,-1024"),
+        (lambda hu: padded(hu + 1024, -3024), "padding of -3024, .*1024 added"),
+        (lambda hu: eight_bits(hu).astype(np.uint8), "0 to 255: a picture of 8 bits"),
+        (lambda hu: eight_bits(hu).astype(np.float32), "0 to 255: a picture of 8 bits"),
+        (lambda hu: ((hu + 1000.0) * 20).astype(np.uint16), "stretched to 16 bits.*0.0625"),
+        (lambda hu: np.digitize(hu, [-500, 100]).astype(np.uint8), "is it a label map"),
     ],
 )
 def test_values_that_are_no_hu_are_warned_of_with_the_likely_cause(tmp_path, change, words):
@@ -371,10 +379,62 @@ def test_values_that_are_no_hu_are_warned_of_with_the_likely_cause(tmp_path, cha
         CTVolume.read(path)
 
 
-@pytest.mark.parametrize("change", [lambda hu: (hu + 1000) / 2200, lambda hu: hu / 1200.0])
-def test_values_scaled_to_one_are_refused_and_can_be_corrected(tmp_path, change):
+def padded(hu, value):
+    hu = hu.astype(np.int16)
+    hu[:, :2], hu[:, -2:] = value, value
+    return hu
+
+
+def eight_bits(hu):
+    noisy = hu + np.random.default_rng(1).integers(0, 400, hu.shape)
+    return (noisy - noisy.min()) * (255 / np.ptp(noisy))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda hu: (hu + 1000) / 2200, "scaled; --rescale.*4095,-1024"),
+        (lambda hu: (hu + 1000) / 1000, "relative to water.*1000,-1000"),
+        (lambda hu: hu / 1000, "by 1000.*1000,0"),
+        (lambda hu: hu / 1200.0, "--rescale"),
+        (lambda hu: np.where(hu < -500, -3.024, hu / 1000), "by 1000"),
+        (lambda hu: np.where(hu > 1000, 1e30, hu), "1e\\+30, which no scanner writes.*set them to -1000"),
+        (lambda hu: np.where(hu < -500, -3.4e38, hu), "no scanner writes"),
+        (lambda hu: hu > 0, "0 and 1 alone: a mask"),
+        (lambda hu: 255 * (hu > 0), "0 and 255 alone: a mask"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd"])
+def test_values_that_cannot_be_used_are_refused_with_the_likely_cause(tmp_path, change, words, suffix):
+    values = change(body())
+    path = tmp_path / f"ct{suffix}"
+    kind = "f4" if values.dtype.kind == "f" else "u1"
+    sitk.WriteImage(sitk.GetImageFromArray(values.astype(kind)), path)
+    with pytest.raises(VolumeError, match=f"no Hounsfield units.*{words}"):
+        CTVolume.read(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "rescale"),
+    [
+        (lambda hu: (hu + 1000) / 1000, (1000, -1000)),
+        (lambda hu: hu / 1000, (1000, 0)),
+        (lambda hu: 3071 - hu, (-1, 3071)),
+        (lambda hu: hu + 1024, (1, -1024)),
+    ],
+)
+def test_the_remedy_that_is_named_makes_hu(tmp_path, change, rescale):
     path = nifti(tmp_path / "ct.nii", change(body()).astype(np.float32), sform=np.eye(3, 4))
-    with pytest.raises(VolumeError, match="no Hounsfield units.*--rescale"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.array_equal(CTVolume.read(path, rescale=rescale).hu, body())
+
+
+@pytest.mark.parametrize("padding", [-1024, -2000, -3024])
+def test_padding_beside_air_is_not_warned_of(tmp_path, padding):
+    path = nifti(tmp_path / "ct.nii", padded(body(), padding), sform=np.eye(3, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         CTVolume.read(path)
 
 

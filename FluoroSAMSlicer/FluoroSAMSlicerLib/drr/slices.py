@@ -112,7 +112,7 @@ def _line(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rounding(places: np.ndarray) -> float:
-    """Millimetres by which ``places`` may be off for the decimals that they are written with: half the last one, and a little."""
+    """Millimetres by which the decimals of ``places`` let them be off: half the last one, and a little."""
     for decimals in range(DECIMALS):
         if np.abs(places - np.round(places, decimals)).max() < 1e-6:
             break
