@@ -203,6 +203,51 @@ def test_localizers_and_copies_are_left_out(tmp_path):
     assert np.array_equal(CTVolume.read(folder).hu, body())
 
 
+def scout(path, number, orientation, description="Thorax", uid="1.2.3.4"):
+    one = dataset(np.zeros((30, 7), np.int16), uid=uid)
+    one.ImagePositionPatient, one.ImageOrientationPatient = [0, -50 - number, 40], list(orientation)
+    one.PixelSpacing, one.SeriesDescription = [1, 1], description
+    one.save_as(path / f"scout{number}{uid}.dcm", enforce_file_format=True)
+
+
+CORONAL, SAGITTAL = (1, 0, 0, 0, 0, -1), (0, 1, 0, 0, 0, -1)
+
+
+@pytest.mark.parametrize("uid", ["1.2.3.4", "1.2.3.9"])
+@pytest.mark.parametrize("turns", [[CORONAL], [SAGITTAL], [CORONAL, SAGITTAL], [CORONAL, CORONAL]])
+def test_scouts_that_do_not_say_so_are_left_out(tmp_path, turns, uid):
+    folder = series(tmp_path / "ct")
+    for number, turn in enumerate(turns):
+        scout(folder, number, turn, "Topogram" if uid == "1.2.3.9" else "Thorax", uid=uid)
+    assert np.array_equal(CTVolume.read(folder).hu, body())
+
+
+def test_a_series_of_scouts_alone_is_no_volume(tmp_path):
+    (tmp_path / "ct").mkdir()
+    scout(tmp_path / "ct", 0, CORONAL)
+    scout(tmp_path / "ct", 1, SAGITTAL)
+    with pytest.raises(VolumeError, match="nothing but localizers"):
+        CTVolume.read(tmp_path / "ct")
+
+
+@pytest.mark.parametrize("depth", ["SER1", "PAT1/STU1/SER1", "DICOM/.hidden/7"])
+def test_a_series_in_folders_within_the_folder_is_found(tmp_path, depth):
+    inner = tmp_path / "export" / depth
+    inner.parent.mkdir(parents=True)
+    series(inner)
+    (tmp_path / "export" / "DICOMDIR").write_bytes(b"\0" * 200)
+    (tmp_path / "export" / "readme.txt").write_text("viewer")
+    assert np.array_equal(CTVolume.read(tmp_path / "export").hu, body())
+
+
+def test_a_series_whose_slices_lie_in_several_folders_is_one(tmp_path):
+    folder = series(tmp_path / "ct")
+    for number, file in enumerate(sorted(folder.iterdir())):
+        (folder / str(number % 3)).mkdir(exist_ok=True)
+        file.rename(folder / str(number % 3) / "IM1" if number < 3 else folder / str(number % 3) / file.name)
+    assert np.array_equal(CTVolume.read(folder).hu, body())
+
+
 def test_of_several_volumes_one_is_chosen_by_the_end_of_its_uid(tmp_path):
     folder = series(tmp_path / "study")
     series(folder, uid="1.2.3.77", step=(0, 0, 5))
