@@ -314,7 +314,7 @@ def build(folder: Path) -> dict:
     words["elsewhere"] = sorted(
         {*map(grammar.singular, words["elsewhere"]), *words_elsewhere(folder, all_concepts, grammar)}
     )
-    choices = {grammar.reading(row["name"]).key for row in rows("ambiguous.csv")}
+    choices = {grammar.reading(row["name"]).key for row in rows("ambiguous.csv")} | {()}
     for concept in all_concepts:
         concept.synonyms = [text for text in concept.synonyms if grammar.reading(text).key not in choices]
     coding = Coding(folder, rows("codes.csv"), grammar)

@@ -231,3 +231,33 @@ def test_words_are_not_mended_to_another_languages_structures(typed):
 def test_a_label_that_may_be_a_digit_or_a_level_keeps_its_name():
     assert named_structure("D3") is None
     assert named_structure("T3") == "T3 vertebra"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["volume", "branch", "comment", "findings", "string", "settings", "feature", "public", "rotate", "sample",
+     "scheme", "force", "contact", "bed", "cat", "lie", "pot", "beast", "global", "funny", "sit", "tail",
+     "collar", "gather", "forward"],
+)  # fmt: skip
+def test_everyday_words_are_no_typos_of_anatomy(typed):
+    offered_for(typed)
+
+
+@pytest.mark.parametrize("typed", ["film", "the", "all", "image", "find", "show", "this side"])
+def test_small_words_alone_name_nothing(typed):
+    with pytest.raises(UnknownName, match="names no structure"):
+        resolve(typed)
+    assert named_structure(typed) is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "structure"),
+    [
+        ("funny bone", "humerus"),
+        ("tail bone", "coccyx"),
+        ("collar bone", "clavicle"),
+        ("sit bone", "ischium"),
+    ],
+)
+def test_everyday_words_with_bone_are_bones(typed, structure):
+    assert resolve(typed).name == structure

@@ -126,9 +126,9 @@ def _optional(known: Vocabulary, readings: list[Reading]) -> Found:
     for word, category in known.grammar.optional.items():
         changed: list[Reading] = []
         for reading in readings:
-            if word not in reading.words:
+            if word not in reading.words and not known.grammar.elsewhere.issuperset(reading.words):
                 changed.append(replace(reading, words=(*reading.words, word)))
-            elif len(reading.words) > 1:
+            elif word in reading.words and len(reading.words) > 1:
                 rest = list(reading.words)
                 rest.remove(word)
                 changed.append(replace(reading, words=tuple(rest)))
@@ -195,10 +195,8 @@ def _typo(
     clear = min(best + CLEAR_MARGIN, best * CLEAR_RATIO)
     near = [match for cost, match in ranked if cost == best or cost < clear]
     allowed = sum(tolerance(typed) for typed, _ in ranked[0][1].corrections)
-    if best > allowed:
-        return None
     if len(near) == 1:
-        return near[0]
+        return near[0] if best <= allowed else None
     raise AmbiguousName(text, tuple(near[:NEAREST]))
 
 
@@ -240,7 +238,9 @@ def _mended(known: Vocabulary, reading: Reading):
 def _unknown(known: Vocabulary, reading: Reading, text: str, reason: str | None = None) -> UnknownName:
     from .catalogue import nearest
 
-    if reading.side and not reading.words:
+    if not reading.words:
+        if not reading.side:
+            return UnknownName(text, (), f'"{text}" names no structure.')
         example = f"{reading.side} lung" if reading.side in SIDES else "both lungs"
         return UnknownName(
             text, (), f'"{text}" is a side alone; type a structure with it, such as "{example}".'
