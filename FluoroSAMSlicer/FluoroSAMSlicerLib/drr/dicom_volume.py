@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ HEADER = (
     "ImageType", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
     "NumberOfFrames", "InstanceNumber",
 )  # fmt: skip
+MOST_FILES = 100_000
+MOST_SCOUTS = 3
 AIR_HU = -1000
 METAL_HU = 3071
 
@@ -40,7 +43,7 @@ class Series:
     def __str__(self) -> str:
         what = f"{self.slices} slices" if self.slices != 1 else "1 slice"
         if not self.slices and self.scouts:
-            what = f"{self.scouts} localizer"
+            what = "1 localizer" if self.scouts == 1 else f"{self.scouts} localizers"
         title = f", {self.description!r}" if self.description else ""
         return f"{self.uid} ({self.modality or 'no modality'}, {what}{title})"
 
@@ -55,10 +58,18 @@ def is_dicom(path: Path) -> bool:
 
 
 def series_in(folder: Path) -> list[Series]:
-    """The image series among the files of a folder, those with most slices first."""
+    """The image series among the files of a folder and those within it, those with most slices first.
+
+    Localizers are told by their headers (:func:`is_localizer`), or by lying across the other slices of the series.
+    """
+    from ..radiograph.dicom import is_localizer
+
     found: dict[str, Series] = {}
     instances: dict[str, set[str]] = {}
-    for path in sorted(file for file in folder.iterdir() if file.is_file()):
+    files = sorted(islice((file for file in folder.rglob("*") if file.is_file()), MOST_FILES + 1))
+    if len(files) > MOST_FILES:
+        raise VolumeError(f"{folder}: holds more than {MOST_FILES:,} files; give the folder of one CT")
+    for path in files:
         header = _header(path)
         if header is None or "Rows" not in header or "SeriesInstanceUID" not in header:
             continue
@@ -69,13 +80,31 @@ def series_in(folder: Path) -> list[Series]:
         instance = str(header.get("SOPInstanceUID") or path)
         if instance in instances.setdefault(uid, set()):
             series.doubles += 1
-        elif "LOCALIZER" in (header.get("ImageType") or ()):
+        elif is_localizer(header):
             series.scouts += 1
         else:
             series.headers.append(header)
             series.files.append(path)
         instances[uid].add(instance)
+    for series in found.values():
+        _leave_out_scouts(series)
     return sorted(found.values(), key=lambda series: (-series.slices, series.uid))
+
+
+def _leave_out_scouts(series: Series) -> None:
+    """Count the few images that lie across the others as localizers, all where no two lie alike."""
+    turns = [_numbers(header.get("ImageOrientationPatient"), 6) for header in series.headers]
+    if len(turns) < 2 or None in turns:
+        return
+    cosines = np.array(turns)
+    normals = np.cross(cosines[:, :3], cosines[:, 3:])
+    alike = np.abs(normals @ normals.T) > np.cos(np.radians(45))
+    most = alike[alike.sum(axis=1).argmax()]
+    scouts = ~most if most.sum() > 1 else np.ones(len(most), bool)
+    if 0 < scouts.sum() <= MOST_SCOUTS and (most.sum() > 2 * scouts.sum() or scouts.all()):
+        series.scouts += int(scouts.sum())
+        series.headers = [one for one, scout in zip(series.headers, scouts, strict=True) if not scout]
+        series.files = [one for one, scout in zip(series.files, scouts, strict=True) if not scout]
 
 
 def read_dicom_volume(path: Path, series: str | None, any_modality: bool):
@@ -123,7 +152,9 @@ def _single(path: Path) -> Series:
     if header is None or "Rows" not in header:
         raise VolumeError(f"{path}: is DICOM without an image, truncated or damaged")
     series = Series(str(header.get("SeriesInstanceUID") or ""), modality=_modality(header) or "")
-    if "LOCALIZER" in (header.get("ImageType") or ()):
+    from ..radiograph.dicom import is_localizer
+
+    if is_localizer(header):
         raise VolumeError(
             f"{path}: is a localizer (a projection), not a volume; give the folder of the CT's slices"
         )

@@ -58,7 +58,7 @@ def read_image(path: Path):
 
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     from ..radiograph.nrrd_header import nrrd_damage
-    from ..radiograph.quiet import libraries_silent
+    from ..radiograph.quiet import itk_cause, libraries_silent
 
     damage = nrrd_damage(path)
     if damage:
@@ -67,9 +67,4 @@ def read_image(path: Path):
         with libraries_silent():
             return sitk.ReadImage(str(path))
     except RuntimeError as error:
-        raise VolumeError(f"{path}: not a readable volume ({_cause(error)})") from error
-
-
-def _cause(error: RuntimeError) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].removeprefix("ITK ERROR: ") if lines else "unknown cause"
+        raise VolumeError(f"{path}: not a readable volume ({itk_cause(error)})") from error
