@@ -10,10 +10,8 @@ import numpy as np
 from ..anatomy import vocabulary
 from ..drr import VolumeError
 from ..drr.reading import read_image
-
-
-class DatasetError(Exception):
-    """A training set that cannot be made, written or read; the message says what to change."""
+from .errors import DatasetError
+from .label_names import read_pairs
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,6 @@ class Body:
         unless they are the user's ``own_names``. Raises :class:`DatasetError`.
         """
         import SimpleITK as sitk
-
-        from .label_names import read_pairs
 
         labels = Path(labels)
         names = Path(names) if names else labels.with_name(labels.name.split(".")[0] + ".json")

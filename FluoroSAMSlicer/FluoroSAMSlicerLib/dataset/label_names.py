@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..anatomy import named_structure
-from .body import DatasetError
+from .errors import DatasetError
+from .segment_header import header_segments
 from .tables import decoded, table_cells
 
 LONGEST_NAME = 200
@@ -56,8 +57,6 @@ def read_pairs(path: Path | str) -> Pairs:
     """
     path = Path(path)
     if path.name.lower().endswith((".nrrd", ".nhdr")):
-        from .layers import header_segments
-
         return [pair for layer in header_segments(path).values() for pair in checked(layer, path)]
     try:
         text = decoded(path.read_bytes())
