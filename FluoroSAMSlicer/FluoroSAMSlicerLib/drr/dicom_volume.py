@@ -17,6 +17,7 @@ HEADER = (
     "ImageType", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
     "NumberOfFrames", "InstanceNumber",
 )  # fmt: skip
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 MOST_FILES = 100_000
 MOST_SCOUTS = 3
 AIR_HU = -1000
@@ -39,6 +40,11 @@ class Series:
     @property
     def slices(self) -> int:
         return sum(int(header.get("NumberOfFrames") or 1) for header in self.headers)
+
+    def keep(self, wanted: Sequence[bool]) -> None:
+        """Forget the files that are not ``wanted``."""
+        self.headers = [one for one, kept in zip(self.headers, wanted, strict=True) if kept]
+        self.files = [one for one, kept in zip(self.files, wanted, strict=True) if kept]
 
     def __str__(self) -> str:
         what = f"{self.slices} slices" if self.slices != 1 else "1 slice"
@@ -92,7 +98,14 @@ def series_in(folder: Path) -> list[Series]:
 
 
 def _leave_out_scouts(series: Series) -> None:
-    """Count the few images that lie across the others as localizers, all where no two lie alike."""
+    """Count the few images that lie across the others as localizers, all where no two lie alike.
+
+    Screens that were saved into the series (secondary captures without a place) are no slices either.
+    """
+    placed = ["ImagePositionPatient" in header for header in series.headers]
+    captures = [str(header.get("SOPClassUID")).startswith(SECONDARY_CAPTURE) for header in series.headers]
+    if any(placed):
+        series.keep([place or not capture for place, capture in zip(placed, captures, strict=True)])
     turns = [_numbers(header.get("ImageOrientationPatient"), 6) for header in series.headers]
     if len(turns) < 2 or None in turns:
         return
@@ -103,8 +116,7 @@ def _leave_out_scouts(series: Series) -> None:
     scouts = ~most if most.sum() > 1 else np.ones(len(most), bool)
     if 0 < scouts.sum() <= MOST_SCOUTS and (most.sum() > 2 * scouts.sum() or scouts.all()):
         series.scouts += int(scouts.sum())
-        series.headers = [one for one, scout in zip(series.headers, scouts, strict=True) if not scout]
-        series.files = [one for one, scout in zip(series.files, scouts, strict=True) if not scout]
+        series.keep(~scouts)
 
 
 def read_dicom_volume(path: Path, series: str | None, any_modality: bool):
@@ -246,7 +258,7 @@ def _plane(dataset, path: Path, frame: int, transform=None) -> np.ndarray:
     try:
         stored, padding = stored_values(path, dataset, frame)
     except RadiographError as error:
-        raise VolumeError(str(error).removeprefix(f"{path}: ")) from error
+        raise VolumeError(str(error).replace(str(path), path.name, 1)) from error
     if stored.ndim != 2:
         raise VolumeError(f"{path.name} is a colour picture, no slice of a CT")
     source = dataset if transform is None else transform
