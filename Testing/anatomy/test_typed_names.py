@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from FluoroSAMSlicerLib.anatomy import AmbiguousName, UnknownName, interpret, named_structure, resolve
+from FluoroSAMSlicerLib.anatomy import AmbiguousName, UnknownName, interpret, named_structure, resolve, search
 
 FIVE = ("first", "second", "third", "fourth", "fifth")
 
@@ -261,3 +261,11 @@ def test_small_words_alone_name_nothing(typed):
 )
 def test_everyday_words_with_bone_are_bones(typed, structure):
     assert resolve(typed).name == structure
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [("D3", {"T3 vertebra", "middle finger", "third toe"}), ("main", {"hands"}), ("pie", {"feet"})],
+)
+def test_a_search_finds_what_an_ambiguous_name_can_mean(typed, first):
+    assert first <= {match.structure.name for match in search(typed)}
