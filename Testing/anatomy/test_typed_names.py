@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from FluoroSAMSlicerLib.anatomy import AmbiguousName, UnknownName, interpret, named_structure, resolve
+from FluoroSAMSlicerLib.anatomy import AmbiguousName, UnknownName, interpret, named_structure, resolve, search
 
 FIVE = ("first", "second", "third", "fourth", "fifth")
 
@@ -169,6 +169,7 @@ def test_a_foreign_word_within_an_english_name_is_not_taken(typed):
         ("5. Lendenwirbel", "L5 vertebra"),
         ("7. Rippe links", "left rib 7"), ("siebte Rippe rechts", "right rib 7"), ("7e côte gauche", "left rib 7"),
         ("7ª costilla derecha", "right rib 7"), ("Daumen rechts", "right thumb"), ("pouce gauche", "left thumb"),
+        ("disc between L4 and L5", "L4-L5 intervertebral disc"),
         ("L5S1", "L5-S1 intervertebral disc"), ("C7T1", "C7-T1 intervertebral disc"),
         ("T12L1", "T12-L1 intervertebral disc"),
         ("left GHJ", "left shoulder joint"), ("right SCJ", "right sternoclavicular joint"),
@@ -204,6 +205,11 @@ def test_a_side_alone_is_answered_as_such(typed):
     [
         ("ribs 3-5", ["rib 3", "rib 4", "rib 5"]),
         ("left ribs 3 to 4", ["left rib 3", "left rib 4"]),
+        ("ribs 5 and 6", ["rib 5", "rib 6"]),
+        ("rib 5/6 left", ["left rib 5", "left rib 6"]),
+        ("L4 and L5", ["L4 vertebra", "L5 vertebra"]),
+        ("BWK 7-9", ["T7 vertebra", "T8 vertebra", "T9 vertebra"]),
+        ("HWK 5/6", ["C5 vertebra", "C6 vertebra"]),
         ("L1-L3", ["L1 vertebra", "L2 vertebra", "L3 vertebra"]),
         ("T12 to L2", ["T12 vertebra", "L1 vertebra", "L2 vertebra"]),
         ("2nd-4th metacarpals", ["second metacarpal", "third metacarpal", "fourth metacarpal"]),
@@ -261,3 +267,11 @@ def test_small_words_alone_name_nothing(typed):
 )
 def test_everyday_words_with_bone_are_bones(typed, structure):
     assert resolve(typed).name == structure
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [("D3", {"T3 vertebra", "middle finger", "third toe"}), ("main", {"hands"}), ("pie", {"feet"})],
+)
+def test_a_search_finds_what_an_ambiguous_name_can_mean(typed, first):
+    assert first <= {match.structure.name for match in search(typed)}

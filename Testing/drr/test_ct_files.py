@@ -222,6 +222,21 @@ def test_scouts_that_do_not_say_so_are_left_out(tmp_path, turns, uid):
     assert np.array_equal(CTVolume.read(folder).hu, body())
 
 
+def test_screens_saved_into_the_series_are_left_out(tmp_path):
+    folder = series(tmp_path / "ct")
+    screen = dataset(np.zeros((40, 50), np.int16), sop="1.2.840.10008.5.1.4.1.1.7")
+    screen.save_as(folder / "0screen.dcm", enforce_file_format=True)
+    assert np.array_equal(CTVolume.read(folder).hu, body())
+
+
+def test_the_slice_that_is_damaged_is_named(tmp_path):
+    folder = series(tmp_path / "ct")
+    path = sorted(folder.iterdir())[3]
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(VolumeError, match=f"ct: {path.name}: its pixels cannot be decoded"):
+        CTVolume.read(folder)
+
+
 def test_a_series_of_scouts_alone_is_no_volume(tmp_path):
     (tmp_path / "ct").mkdir()
     scout(tmp_path / "ct", 0, CORONAL)

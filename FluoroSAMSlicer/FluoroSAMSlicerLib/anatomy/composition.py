@@ -22,13 +22,15 @@ MOST_WORDS = 10
 BOTH_SIDES = re.compile(r"\b(?:(?:left|lt|l) and (?:right|rt|r)|(?:right|rt|r) and (?:left|lt|l))\b")
 AND = re.compile(r"\band\b|\bplus\b|[&+]")
 RANGE = re.compile(
-    r"(.*?)((?:[ctls]|th)?)(\d{1,2})(?:st|nd|rd|th)?\s*(?:-|\u2013|\bto\b|\bbis\b|\bthrough\b|\bthru\b)\s*"
+    r"(.*?)((?:[ctls]|th)?)(\d{1,2})(?:st|nd|rd|th)?\s*"
+    r"(-|\u2013|\bto\b|\bbis\b|\bthrough\b|\bthru\b|\band\b|\bund\b|[/,+&])\s*"
     r"((?:[ctls]|th)?)(\d{1,2})(?:st|nd|rd|th)?(.*)"
 )
 LEVELS_IN_ORDER = [
     f"{letter}{n}" for letter, count in (("c", 7), ("t", 12), ("l", 5), ("s", 1)) for n in range(1, count + 1)
 ]
 MOST_MEMBERS = 24
+PAIR = ("and", "und", "/", ",", "+", "&")
 LIST = re.compile(rf"{AND.pattern}|[,;/]")
 
 
@@ -95,13 +97,15 @@ def union(known: Vocabulary, text: str, find: Find) -> Structure | None:
 
 
 def spanned(known: Vocabulary, text: str, find: Find) -> None:
-    """Raise :class:`UnknownName` with its members for a range of structures: "ribs 3-5", "L1 to L3", "C5-T2"."""
+    """Raise :class:`UnknownName` with its members for several by number: "ribs 3-5", "C5-T2", "ribs 5 and 6"."""
     match = RANGE.fullmatch(text.lower())
     if not match:
         return
-    before, letters, first, others, last, after = match.groups()
+    before, letters, first, between, others, last, after = match.groups()
     ends = [f"{letters}{first}", f"{others or letters}{last}"]
-    if all(end in LEVELS_IN_ORDER for end in ends):
+    if between in PAIR:
+        members = ends
+    elif all(end in LEVELS_IN_ORDER for end in ends):
         start, end = map(LEVELS_IN_ORDER.index, ends)
         members = LEVELS_IN_ORDER[start : end + 1]
     elif (others or letters) == letters and int(first) < int(last) < 100:

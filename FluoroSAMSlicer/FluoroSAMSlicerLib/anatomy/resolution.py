@@ -47,6 +47,8 @@ def interpret(text: str) -> Match:
     readings = known.grammar.readings(text)
     text = " ".join(text.split())
     capitals = frozenset(word.lower() for word in CAPITALS.findall(text))
+    if has_and(text) and "between" not in text.lower():
+        spanned(known, text, _find)  # "L4 and L5" are two vertebrae, "L4-L5" is a disc
     for attempt in (_exact, _foreign, _choices, _roman, _optional, _spacing):
         found = attempt(known, readings)
         if found:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..drr import Grid, VolumeError
-from ..drr.dicom_volume import is_dicom
+from ..drr.dicom_series import is_dicom
 from ..drr.slices import stacked
 from .errors import DatasetError
 from .label_names import usable_name
