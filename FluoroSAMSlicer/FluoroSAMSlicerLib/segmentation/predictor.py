@@ -57,7 +57,7 @@ class Predictor:
         half: bool | None = None,
         cached_images: int = 4,
     ) -> None:
-        self.network, self.tokenizer, self.provenance, self.version = network, tokenizer, provenance, version
+        self.network, self.provenance, self.version = network, provenance, version
         self.inference = Inference(network, tokenizer, device, threads, half)
         self._embeddings, self._close_ups = EmbeddingCache(cached_images), EmbeddingCache(CLOSE_UPS)
         self._lock = RLock()
@@ -86,6 +86,16 @@ class Predictor:
     def name(self) -> str:
         """The model's name and version, as reports state them."""
         return f"{self.provenance.name} {self.version}".strip()
+
+    @property
+    def tokenizer(self) -> Tokens:
+        """What makes tokens of a phrase; it may be exchanged."""
+        return self.inference.tokenizer
+
+    @tokenizer.setter
+    def tokenizer(self, tokenizer: Tokens) -> None:
+        self.inference.tokenizer = tokenizer
+        self.inference.codes.clear()
 
     @property
     def device(self) -> torch.device:
