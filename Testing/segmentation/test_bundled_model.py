@@ -1,4 +1,4 @@
-"""The bundled model on real chest radiographs: it knows the lungs by name, and clicks make them better."""
+"""The bundled model on real radiographs and unseen DRRs: lungs and bones by name, by box, and by clicks."""
 
 from __future__ import annotations
 
@@ -129,6 +129,44 @@ def test_half_precision_changes_hardly_a_pixel(chests):
         for name in LUNGS
     ]
     assert np.mean(changed) <= 0.005
+
+
+BONES = (0.45, 0.48, 0.65, 0.83)
+"""Least mean Dice of bones, hearts and more on four real radiographs after 0, 1, 3 and 8 clicks."""
+
+
+def test_bones_are_found_by_name_and_clicks(compact, shared_data):
+    found = evaluate(shared_data("xray/real_bones/manifest.jsonl"), compact, clicks=(0, 1, 3, 8))
+    means = [found.mean(count) for count in (0, 1, 3, 8)]
+    assert all(mean >= least for mean, least in zip(means, BONES, strict=True)), means
+
+
+def test_a_box_finds_what_it_holds_and_helps_a_name(compact, shared_data):
+    manifest = shared_data("xray/real_bones/manifest.jsonl")
+    box, both, name = (
+        evaluate(manifest, compact, clicks=[0], start=start).mean(0) for start in ("box", "both", "text")
+    )
+    assert box >= 0.58 and both >= max(0.62, name)
+
+
+def test_a_knee_is_known_by_its_bones(compact, shared_data):
+    knee = shared_data("nc/real_bones/images/acl-reconstruction-knee-radiograph-frontal.jpeg")
+    masks = knee.parent.parent / "masks"
+    embedding = compact.encode(read_radiograph(knee))
+    for name in ("femur", "tibia"):
+        drawn = compact.predict(embedding, text=name).mask
+        (path,) = masks.glob(f"*acl*{name}*")
+        wanted = np.asarray(Image.open(path).convert("L")) > 0
+        assert dice(drawn, wanted) > 0.78, name
+
+
+def test_what_a_chest_does_not_show_gets_no_mask_and_a_low_score(compact, chests):
+    absent = ("hand", "left patella", "right scaphoid", "left calcaneus", "right femur")
+    answers = [
+        compact.predict(compact.encode(chest.radiograph), text=name) for chest in chests for name in absent
+    ]
+    assert np.mean([one.score < 0.2 for one in answers]) >= 0.95
+    assert np.mean([one.mask.any() for one in answers]) <= 0.1
 
 
 @pytest.fixture(scope="module")
