@@ -20,7 +20,7 @@ import numpy as np
 
 from ...segmentation import Prompt, PromptError
 from ..errors import SceneError
-from .prompts import SegmentPrompt, StartMask
+from .prompts import SegmentPrompt
 
 if TYPE_CHECKING:
     from ...segmentation import ImageEmbedding, Prediction, Predictor
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 LOW_SCORE = 0.5
 """A mask whose predicted IoU is below this is marked as uncertain."""
-
-START_LOGIT = 8.0
-"""Logit of a mask prompt's inside; its outside is the negative. A probability of 0.9997."""
 
 ROUNDS_KEPT = 64
 
@@ -184,7 +181,11 @@ class Engine:
         there included, so that a mask depends on the image, the model and the prompts alone.
         """
         rounds = _rounds(asked)
-        previous = None if asked.start is None else _as_prediction(embedding, asked.start)
+        previous = None
+        if asked.start is not None:
+            from ...segmentation.drawn import drawn
+
+            previous = drawn(embedding, asked.start.mask())
         for prompt in rounds:
             watch.check()
             choices = tuple(item for item in asked.choices if item[0] < len(prompt.points))
@@ -298,23 +299,3 @@ def _holds(mask: np.ndarray, point: tuple[float, float]) -> bool:
     row = min(max(math.floor(point[1] + 0.5), 0), height - 1)
     column = min(max(math.floor(point[0] + 0.5), 0), width - 1)
     return bool(mask[row, column])
-
-
-def _as_prediction(embedding: ImageEmbedding, start: StartMask) -> Prediction:
-    """A drawn mask in the shape of an earlier answer, which is what the model goes on from."""
-    import torch
-    from torch.nn import functional as F
-
-    from ...segmentation import Candidates, Prediction
-
-    frame = embedding.frame
-    # The decoder's masks are eight times as fine as the embedding.
-    side = 8 * embedding.cells
-    height = max(1, round(side * frame.input_height / frame.size))
-    width = max(1, round(side * frame.input_width / frame.size))
-    inside = torch.from_numpy(start.mask().astype(np.float32))[None, None]
-    share = F.interpolate(inside, (height, width), mode="bilinear", align_corners=False, antialias=True)
-    low_res = torch.full((1, side, side), -START_LOGIT)
-    low_res[0, :height, :width] = (2 * share[0, 0] - 1) * START_LOGIT
-    candidates = Candidates(low_res, (1.0,), frame)
-    return Prediction(Prompt(), None, candidates, 0, embedding.key, embedding.model, embedding.model_version)
