@@ -51,7 +51,7 @@ def exportDicomSeg(
     ``source`` names that file where the image does not know it. Raises SceneError, also where highdicom is
     not installed.
     """
-    highdicom = _highdicom()
+    _highdicom()
     found = Path(source) if source else dicomSource(volumeNode, fileForInstance)
     if found is None:
         raise ExportError(
@@ -66,40 +66,48 @@ def exportDicomSeg(
     shown = _shown_frame(volumeNode)
     if not 0 <= shown < frames:
         raise ExportError(f"{found} has {frames} frames, but the image shows number {shown + 1}.")
-    prepare(image, found)
-    _make_one_frame(image)
-    masks = np.stack([segment.mask for segment in segments], axis=-1)[np.newaxis].astype(np.uint8)
+    masks = np.stack([segment.mask for segment in segments], axis=-1)
     try:
-        dataset = highdicom.seg.Segmentation(
-            source_images=[image],
-            pixel_array=masks,
-            segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
-            segment_descriptions=[_description(number, one) for number, one in enumerate(segments, 1)],
-            series_instance_uid=highdicom.UID(),
-            series_number=SERIES_NUMBER,
-            sop_instance_uid=highdicom.UID(),
-            instance_number=1,
-            manufacturer="FluoroSAMSlicer",
-            manufacturer_model_name="FluoroSAMSlicer",
-            software_versions=__version__,
-            device_serial_number="0",
-            content_label="SEGMENTATION",
-            content_description="Structures on an X-ray image",
-        )
-        for item, segment in zip(dataset.SegmentSequence, segments, strict=True):
-            _add_side(item, segment.structure)
+        dataset = segmentation_of(image, found, masks, segments)
         if frames > 1:
             _name_frame(dataset, shown + 1)
-        _drop_incomplete_measures(dataset)
-        dataset.SpecificCharacterSet = "ISO_IR 192"
-        for keyword in EMPTY[:-2]:
-            if keyword not in dataset:
-                setattr(dataset, keyword, "")
         with draft(path) as file:
             dataset.save_as(file)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ExportError(f"No DICOM SEG can be made for {found.name}: {error}.") from error
     return Path(path)
+
+
+def segmentation_of(image, source: Path, masks: np.ndarray, segments: Sequence[ExportedSegment]):
+    """The object for masks bool (H, W, S) of the S segments on one frame of ``image``, the header of ``source``,
+    which is changed on the way. Raises ExportError, and what highdicom raises for an image it cannot use."""
+    highdicom = _highdicom()
+    prepare(image, source)
+    _make_one_frame(image)
+    dataset = highdicom.seg.Segmentation(
+        source_images=[image],
+        pixel_array=masks[np.newaxis].astype(np.uint8),
+        segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[_description(number, one) for number, one in enumerate(segments, 1)],
+        series_instance_uid=highdicom.UID(),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=highdicom.UID(),
+        instance_number=1,
+        manufacturer="FluoroSAMSlicer",
+        manufacturer_model_name="FluoroSAMSlicer",
+        software_versions=__version__,
+        device_serial_number="0",
+        content_label="SEGMENTATION",
+        content_description="Structures on an X-ray image",
+    )
+    for item, segment in zip(dataset.SegmentSequence, segments, strict=True):
+        _add_side(item, segment.structure)
+    _drop_incomplete_measures(dataset)
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    for keyword in EMPTY[:-2]:
+        if keyword not in dataset:
+            setattr(dataset, keyword, "")
+    return dataset
 
 
 def _highdicom():
