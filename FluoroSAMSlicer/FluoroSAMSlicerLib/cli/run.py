@@ -35,7 +35,10 @@ FPS = 15.0
 
 
 def read_frames(text: str) -> tuple[int, ...] | None:
-    """Frames from 0 of ``all`` (None), ``7``, ``1-40`` or ``1-10,20``, which count from 1. Raises click.UsageError."""
+    """Frames from 0 of ``all`` (None), ``7``, ``1-40`` or ``1-10,20``, which count from 1.
+
+    Raises click.UsageError.
+    """
     if text.strip().lower() == "all":
         return None
     found: set[int] = set()
