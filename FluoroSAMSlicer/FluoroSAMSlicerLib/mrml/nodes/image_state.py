@@ -7,7 +7,20 @@ from pathlib import Path
 
 from ..errors import NotOneImage, SceneError
 from ..library import scene_library
+from .sequences import frame_of
 from .volumes import TakenPixels, radiograph_from_volume, take_pixels, volume_node
+
+__all__ = [
+    "SOURCE_FILE",
+    "SOURCE_FRAME",
+    "ImageState",
+    "ManySlices",
+    "check_volume",
+    "frame_of",
+    "load_image",
+    "signature",
+    "slice_volume",
+]
 
 SOURCE_FILE = "FluoroSAM.sourceFile"
 SOURCE_FRAME = "FluoroSAM.sourceFrame"
@@ -46,18 +59,6 @@ def check_volume(volume_node) -> None:
     components = image.GetNumberOfScalarComponents()
     if components not in (1, 3, 4):
         raise NotOneImage(f"{name} has {components} values per pixel; grey, RGB and RGBA images can be used.")
-
-
-def frame_of(volume_node) -> int | None:
-    """The item that a sequence browser shows in this volume; None for an image that is no proxy."""
-    scene = volume_node.GetScene()
-    if scene is None:
-        return None
-    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode")):
-        browser = scene.GetNthNodeByClass(number, "vtkMRMLSequenceBrowserNode")
-        if browser.IsProxyNode(volume_node.GetID()):
-            return browser.GetSelectedItemNumber()
-    return None
 
 
 def slice_volume(volume, index: int):

@@ -104,8 +104,11 @@ def radiograph_from_volume(volume_node, frame: int | None = None) -> Radiograph:
     return take_pixels(volume_node, frame).radiograph()
 
 
-def take_pixels(volume_node, frame: int | None = None) -> TakenPixels:
-    """What `radiograph_from_volume` is made of, for making it elsewhere. Raises NotOneImage."""
+def take_pixels(volume_node, frame: int | None = None, copy: bool = True) -> TakenPixels:
+    """What `radiograph_from_volume` is made of, for making it elsewhere. Raises NotOneImage.
+
+    Without ``copy`` the pixels are those of the node, which must not be written to meanwhile.
+    """
     name = volume_node.GetName() or "the volume"
     voxels = _voxels(volume_node, name)
     count = voxels.shape[0]
@@ -124,7 +127,8 @@ def take_pixels(volume_node, frame: int | None = None) -> TakenPixels:
         # Slicer gives 1 mm to files that state no spacing.
         source = "unknown" if (sx, sy) == (1.0, 1.0) else "file header"
     spacing = None if source == "unknown" else (sx, sy)
-    return TakenPixels(name, voxels[index].copy(), spacing, source, normalized, index, count)
+    plane = voxels[index].copy() if copy else voxels[index]
+    return TakenPixels(name, plane, spacing, source, normalized, index, count)
 
 
 def _voxels(volume_node, name: str) -> np.ndarray:

@@ -46,7 +46,7 @@ class Answers:
         """The result of request ``number`` belongs to this image, and to the segment ``key`` of its record."""
         self._targets[number] = Target(
             weak(volume),
-            weak(record.segmentation) if record else None,
+            weak(record.shown_segmentation) if record else None,
             weak(record.node) if record else None,
             frame_of(volume),
             image,
@@ -79,7 +79,7 @@ class Answers:
         record = Record(target.record.Get())
         if (
             not self._in_scene(target.segmentation.Get())
-            or record.segmentation is not target.segmentation.Get()
+            or record.shown_segmentation is not target.segmentation.Get()
         ):
             return "Its segmentation is no longer in the scene."
         segments = record.segmentation.GetSegmentation()

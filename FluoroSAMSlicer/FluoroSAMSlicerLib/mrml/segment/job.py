@@ -21,6 +21,7 @@ import numpy as np
 from ...segmentation import Prompt, PromptError
 from ..errors import SceneError
 from .prompts import SegmentPrompt
+from .run_job import FOLLOW, FollowRequest, FollowResult, follow
 
 if TYPE_CHECKING:
     from ...segmentation import ImageEmbedding, Prediction, Predictor
@@ -93,9 +94,15 @@ class Engine:
         self._rounds: OrderedDict[tuple, Prediction] = OrderedDict()
 
     def compute(
-        self, request: Request, cancelled: Cancel | None = None, progress: Progress | None = None
-    ) -> Result:
-        """Answer ``request``. Raises Cancelled, SceneError, and the errors of model, anatomy and prompts."""
+        self,
+        request: Request | FollowRequest,
+        cancelled: Cancel | None = None,
+        progress: Progress | None = None,
+    ) -> Result | FollowResult:
+        """Answer ``request``; called off, a request to follow a run gives what is done.
+
+        Raises Cancelled, SceneError, and the errors of model, anatomy and prompts.
+        """
         started = time.perf_counter()
         watch = Watch(cancelled or (lambda: False), progress or (lambda fraction, text: None))
         watch.check()
@@ -127,6 +134,8 @@ class Engine:
 
     def _compute(self, request: Request, watch: Watch, started: float) -> Result:
         predictor = self._predictor_for(request, watch)
+        if request.kind == FOLLOW:
+            return follow(predictor, request, watch, started)
         device = getattr(predictor, "device", None)
         embedding = request.embedding
         if embedding is None:

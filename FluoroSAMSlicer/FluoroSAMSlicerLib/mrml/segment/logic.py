@@ -25,6 +25,8 @@ from .images import Images
 from .job import Cancel, Cancelled, Engine, Progress, Request, Result
 from .prompt_editing import PromptEditing
 from .requests import Requests
+from .run_job import FollowRequest, FollowResult
+from .run_segments import RunSegments
 from .scene import ImageSegments, NeedsConfirmation, SegmentState
 from .steps import Steps
 
@@ -70,6 +72,7 @@ class Logic:
         self._editing = PromptEditing(self._segments, self._steps)
         self._answers = Answers(self._segments, self._steps)
         self._requests = Requests(self._segments, self._steps, self._editing, self._images, self._answers)
+        self._run = RunSegments(self._segments, self._steps, self._requests)
 
     frameOf = _part("_segments", ImageSegments.frameOf)
     checkVolume = _part("_segments", ImageSegments.checkVolume)
@@ -115,8 +118,21 @@ class Logic:
     undo = _part("_requests", Requests.undo)
     redo = _part("_requests", Requests.redo)
 
+    frameCount = _part("_run", RunSegments.frameCount)
+    doubtfulFrames = _part("_run", RunSegments.doubtfulFrames)
+    followRequest = _part("_run", RunSegments.followRequest)
+    applyRun = _part("_run", RunSegments.applyRun)
+
     stale = _part("_answers", Answers.stale)
     apply = _part("_answers", Answers.apply)
+
+    def follow(self, volumeNode, direction: str = "both") -> list[int]:
+        """Carry the segments of the frame shown to the others, all at once; the frames written.
+
+        See `followRequest`.
+        """
+        request = self.followRequest(volumeNode, direction)
+        return self.applyRun(request, self.compute(request))
 
     @property
     def model(self) -> str:
@@ -137,12 +153,15 @@ class Logic:
 
     def close(self) -> None:
         """Let go of the model and all caches; results under way will be dropped."""
-        for part in (self._answers, self._images, self._steps, self._segments, self._engine):
+        for part in (self._answers, self._run, self._images, self._steps, self._segments, self._engine):
             part.release()
 
     def compute(
-        self, request: Request, cancelled: Cancel | None = None, progress: Progress | None = None
-    ) -> Result:
+        self,
+        request: Request | FollowRequest,
+        cancelled: Cancel | None = None,
+        progress: Progress | None = None,
+    ) -> Result | FollowResult:
         """Do the model's work, on any thread, without touching the scene.
 
         ``cancelled()`` is asked between layers and rounds; ``progress(fraction, text)`` hears how it goes.
@@ -265,6 +284,7 @@ def __getattr__(name: str):
     from ...anatomy import AnatomyError
     from ...model import ModelError
     from ...radiograph import RadiographError
+    from ...runs import RunError
     from ...segmentation import SegmentationError
 
-    return SceneError, SegmentationError, AnatomyError, ModelError, RadiographError
+    return SceneError, SegmentationError, RunError, AnatomyError, ModelError, RadiographError

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from ...segmentation import PromptError
 from ..library import scene_library
 from ..nodes.points import SEGMENT_KEY, clicks, make_points_node, set_clicks
+from ..nodes.sequences import frame_segmentation
 from .prompts import Outcome, SegmentPrompt
 
 MODULE = "FluoroSAMSegment"
@@ -68,6 +69,13 @@ class Record:
 
     @property
     def segmentation(self):
+        """The node that holds the segments of this record's image, or of its frame where that is not shown now."""
+        node = self.shown_segmentation
+        return None if node is None else frame_segmentation(node, self.frame)
+
+    @property
+    def shown_segmentation(self):
+        """The segmentation node in the scene, which all frames of a run share."""
         return self.node.GetNodeReference(SEGMENTATION)
 
     @segmentation.setter

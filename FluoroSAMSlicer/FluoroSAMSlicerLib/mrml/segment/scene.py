@@ -8,14 +8,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...segmentation import PromptError
+from ...segmentation import Prompt, PromptError
 from ..errors import SceneError
 from ..nodes.image_state import check_volume, frame_of
 from ..nodes.naming import structure_for
 from ..nodes.placement import image_size
 from ..nodes.points import SEGMENT_KEY, show
 from ..nodes.segments import LABELMAP, STRUCTURE_TAG, TAG_PREFIX, segment_mask, segmentation_node, set_segment
-from .prompts import Outcome, SegmentPrompt
+from ..nodes.sequences import (
+    browser_of,
+    doubtful_frames,
+    follow_browser,
+    run_segmentation,
+    set_doubtful_frames,
+)
+from .prompts import Outcome, SegmentPrompt, StartMask
 from .record import Record
 from .regrid import follow_volume
 
@@ -23,6 +30,9 @@ FILL_OPACITY = 0.35
 """Lower than Slicer's own 0.5, so that the radiograph stays readable under overlapping masks."""
 
 MASK_TAG = "mask"
+CARRIED_TAG, TEXT_TAG = "carried", "text"
+"""Tags of a segment that came from another frame of its run: 'yes', or why somebody should look, and its name as
+typed."""
 
 
 class NeedsConfirmation(SceneError):
@@ -104,8 +114,9 @@ class ImageSegments:
             if record.volume is not volumeNode or frame is None:
                 continue
             shown = record.frame == frame
-            if record.segmentation is not None:
-                record.segmentation.SetDisplayVisibility(shown)
+            alone = record.shown_segmentation
+            if alone is not None and browser_of(alone) is None:
+                alone.SetDisplayVisibility(shown)
             if not shown:
                 for points in record.points_nodes():
                     show(points, False)
@@ -153,18 +164,33 @@ class ImageSegments:
             record.forget_all()
             self._make_segmentation(record, volume)
         follow_volume(record)
+        self._adopt(record)
         return record
+
+    def _adopt(self, record: Record) -> None:
+        """Segments that came from another frame of the run go on from the mask they have here."""
+        for key, segment_id in self.ids_by_key(record).items() if record.frame is not None else ():
+            segment = self.segment(record, segment_id)
+            if segment_tag(segment, TAG_PREFIX + CARRIED_TAG) is None or record.prompt(key) is not None:
+                continue
+            mask = segment_mask(record.segmentation, segment_id, record.volume)
+            text = segment_tag(segment, TAG_PREFIX + TEXT_TAG) or None
+            start = StartMask.of(mask) if mask.any() else None
+            record.set_prompt(key, SegmentPrompt(Prompt.of(text), start))
 
     def known_record(self, volume) -> Record | None:
         """The record of the frame that ``volume`` shows; None where nothing was asked of it."""
         check_volume(volume)
         record = Record.find(self.scene, volume, frame_of(volume))
         if record is None:
-            return None
+            shared = run_segmentation(volume)
+            there = shared is not None and shared.GetSegmentation().GetNumberOfSegments() > 0
+            return self.record(volume) if there else None
         if record.segmentation is None:
             record.forget_all()
             return None
         follow_volume(record)
+        self._adopt(record)
         return record
 
     def place(self, volume, segment_id: str) -> tuple[Record, str]:
@@ -173,9 +199,12 @@ class ImageSegments:
         return record, self.key(record, segment_id)
 
     def _make_segmentation(self, record: Record, volume) -> None:
-        suffix = "" if record.frame is None else f" frame {record.frame + 1}"
-        node = segmentation_node(self.scene, volume, f"{volume.GetName()} segmentation{suffix}")
-        node.GetDisplayNode().SetOpacity2DFill(FILL_OPACITY)
+        node = None if record.frame is None else run_segmentation(volume)
+        if node is None:
+            node = segmentation_node(self.scene, volume, f"{volume.GetName()} segmentation")
+            node.GetDisplayNode().SetOpacity2DFill(FILL_OPACITY)
+            if record.frame is not None:
+                follow_browser(volume, node)
         record.segmentation = node
 
     def segment(self, record: Record, segment_id: str):
@@ -217,7 +246,7 @@ class ImageSegments:
     def edited(self, record: Record, segment_id: str) -> bool:
         segment = self.segment(record, segment_id)
         labelmap = segment.GetRepresentation(LABELMAP)
-        place = (record.segmentation.GetID(), segment_id)
+        place = self._place(record, segment_id)
         if labelmap is not None and self._written.get(place) == labelmap.GetMTime():
             return False
         mask = segment_mask(record.segmentation, segment_id, record.volume)
@@ -242,9 +271,14 @@ class ImageSegments:
             display = record.segmentation.GetDisplayNode()
             if display is not None:
                 display.SetSegmentVisibility2DFill(segment_id, tags["known"] == "yes")
+        if record.frame is not None:
+            set_doubtful_frames(record.volume, set(doubtful_frames(record.volume)) - {record.frame})
         labelmap = record.segmentation.GetSegmentation().GetSegment(segment_id).GetRepresentation(LABELMAP)
-        self._written[record.segmentation.GetID(), segment_id] = labelmap.GetMTime()
+        self._written[self._place(record, segment_id)] = labelmap.GetMTime()
         return segment_id
+
+    def _place(self, record: Record, segment_id: str) -> tuple[str, str]:
+        return record.node.GetID(), segment_id
 
     def empty(self, record: Record, key: str) -> str:
         """Make a segment that holds nothing, or take away all that it holds."""
@@ -263,6 +297,9 @@ class ImageSegments:
             prompt = outcome = None
         written = segment_tag(segment, TAG_PREFIX + MASK_TAG) is not None
         state = replace(plain, ours=written or prompt is not None)
+        if outcome is None and (carried := segment_tag(segment, TAG_PREFIX + CARRIED_TAG)):
+            score = float(segment_tag(segment, TAG_PREFIX + "score") or 0)
+            state = replace(state, score=score, low_confidence=carried != "yes")
         return _with_outcome(_with_prompt(state, prompt), outcome)
 
 
