@@ -5,7 +5,8 @@
 TERMS_FOLDER holds ``totalsegmentator_snomed_mapping.csv``, ``totalsegmentator_class_maps.json``,
 ``slicer/*.json`` (Slicer's terminology files) and ``uberon_human_subset.json``. The same tables and terms
 give the same file, byte for byte. ``structures.csv`` lists the structures, ``words.json`` the small words of
-the language, ``ambiguous.csv`` names that ask for a choice, ``codes.csv`` codes where a name alone finds
+the language, ``ambiguous.csv`` names that ask for a choice (``foreign``:
+what they mean beside a side word of another language), ``codes.csv`` codes where a name alone finds
 none or the wrong one, ``labels.csv`` what label maps call things, ``languages.csv`` German, French, Spanish and
 Latin names.
 """
@@ -46,6 +47,8 @@ ORDINALS = (
     "twelfth",
 )
 SIDES = ("left", "right")
+LEAST_FOREIGN = 8
+"""Letters of the shortest word of another language that a typo is mended to: shorter ones resemble English words."""
 LANGUAGES = ("german", "french", "spanish", "latin")
 SOURCES = [
     {
@@ -274,6 +277,20 @@ def words_elsewhere(folder: Path, all_concepts: list[Concept], grammar: Grammar)
     return sorted(word for word, costs in near.items() if costs and min(costs) > max(DOUBLED, VOWEL_SWAP))
 
 
+def foreign_words(all_concepts: list[Concept], grammar: Grammar) -> list[str]:
+    """Short words that stand in names of other languages alone."""
+    foreign = {name for row in rows("languages.csv") for one in LANGUAGES for name in listed(row[one])}
+    foreign |= set(map(_without_umlauts, foreign)) | {
+        row["name"] for row in rows("ambiguous.csv") if row["foreign"]
+    }
+    names = [
+        text for one in all_concepts for text in (one.base, one.both, *one.synonyms) if text not in foreign
+    ]
+    own = {word for name in names for word in grammar.reading(name).words}
+    words = {word for name in foreign if name for word in grammar.reading(name).words}
+    return sorted(word for word in words - own if word.isalpha() and len(word) < LEAST_FOREIGN)
+
+
 def index_of(concept: Concept, grammar: Grammar) -> list[list]:
     """[phrase, key, side, must that side be typed] of every name; no side where all sides share it."""
     names = []
@@ -297,7 +314,7 @@ def build(folder: Path) -> dict:
     words["elsewhere"] = sorted(
         {*map(grammar.singular, words["elsewhere"]), *words_elsewhere(folder, all_concepts, grammar)}
     )
-    choices = {grammar.reading(row["name"]).key for row in rows("ambiguous.csv")}
+    choices = {grammar.reading(row["name"]).key for row in rows("ambiguous.csv")} | {()}
     for concept in all_concepts:
         concept.synonyms = [text for text in concept.synonyms if grammar.reading(text).key not in choices]
     coding = Coding(folder, rows("codes.csv"), grammar)
@@ -334,6 +351,8 @@ def build(folder: Path) -> dict:
         "sources": SOURCES,
         "words": words,
         "ambiguous": {row["name"]: listed(row["candidates"]) for row in rows("ambiguous.csv")},
+        "foreign": {row["name"]: row["foreign"] for row in rows("ambiguous.csv") if row.get("foreign")},
+        "unmended": foreign_words(all_concepts, grammar),
         "labels": [[row["pattern"], row["structure"]] for row in rows("labels.csv")],
         "concepts": entries,
     }

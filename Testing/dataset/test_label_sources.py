@@ -44,6 +44,35 @@ def labels(tmp_path):
         ("a.tsv", "Index\tName\n1\tliver\n7\tspleen\n"),
         ("a.csv", 'value,name\n1,"liver"\n\n"7.0"," spleen"\n'),
         ("a.csv", "Label;Value\nliver;1\nspleen;7\n"),
+        ("a.csv", "valeur;nom\n1;liver\n7;spleen\n"),
+        ("a.csv", "label_id,label_name\n1,liver\n7,spleen\n"),
+        ("a.csv", "id,structure\n1,liver\n7,spleen\n"),
+        ("a.csv", "structure,id,volume_ml\nliver,1,1500\nspleen,7,200\n"),
+        ("a.csv", "R;G;B;Label ID;Organ\n9;9;9;1;liver\n2;3;4;7;spleen\n"),
+        ("a.csv", "numéro;étiquette\n1;liver\n7;spleen\n"),
+        ("a.csv", "nombre;valor\nliver;1\nspleen;7\n"),
+        ("a.csv", "voxel,what it is\n1,liver\n7,spleen\n"),
+        ("a.csv", "label,name\n1,liver\n7,spleen\n"),
+        ("a.csv", "0,background\n1,liver\n7,spleen\n"),
+        ("a.csv", "liver;1\nspleen;7\n"),
+        ("a.csv", "1.0;liver\n7.0;spleen\n"),
+        ("a.csv", "# made by hand\n#id;name\n1;liver\n# the rest\n7;spleen\n"),
+        ("a.csv", "1;liver\n7;spleen\n8;femur, left\n"),
+        ("a.txt", "1 liver\n7 spleen\n8 left femur\n"),
+        ("a.txt", "1: liver\n7: spleen\n"),
+        ("a.json", '{"0.0": "background", "1.0": "liver", "7.0": "spleen"}'),
+        ("a.json", '{"liver": 1.0, "spleen": "7"}'),
+        ("a.json", '[{"id": 1, "name": "liver"}, {"id": 7, "name": "spleen"}]'),
+        ("a.json", '[{"Label_ID": 1, "Label_Name": "liver"}, {"Label_ID": "7", "Label_Name": "spleen"}]'),
+        ("a.json", '{"labels": {"1": "liver", "7": "spleen"}}'),
+        ("a.json", '{"labels": {"liver": 1, "spleen": 7}}'),
+        ("a.json", '{"1": {"name": "liver", "color": [1, 2, 3]}, "7": {"name": "spleen"}}'),
+        ("a.json", '{"liver": {"value": 1}, "spleen": {"value": 7}}'),
+        (
+            "dcmqi.json",
+            '{"segmentAttributes": [[{"labelID": 1, "SegmentLabel": "liver"}], [{"labelID": 7,'
+            ' "SegmentDescription": "spleen"}]], "SeriesNumber": "1"}',
+        ),
         ("a.json", '["background", "liver", "a", "b", "c", "d", "e", "spleen"]'),
         (
             "dataset.json",
@@ -73,6 +102,17 @@ def test_tables_of_names_in_the_forms_people_have(tmp_path, name, text):
 def test_tables_keep_their_letters_in_every_encoding(tmp_path, encoding):
     (tmp_path / "a.csv").write_bytes("value;name\r\n1;H\u00fcfte links\r\n".encode(encoding))
     assert read_names(tmp_path / "a.csv") == {1: "H\u00fcfte links"}
+
+
+@pytest.mark.parametrize(
+    "text", ["1,left femur\n1,right femur\n", "value,name\n1,2\n3,4\n", "a,b\nc,d\n", "1\n2\n"]
+)
+def test_tables_that_name_nothing_are_not_guessed_at(tmp_path, text):
+    (tmp_path / "a.csv").write_text(text)
+    try:
+        assert read_pairs(tmp_path / "a.csv") == [(1, "left femur"), (1, "right femur")]
+    except DatasetError as error:
+        assert "no table of label names" in str(error)
 
 
 def test_regions_of_several_values_overlap(tmp_path):

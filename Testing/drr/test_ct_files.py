@@ -11,6 +11,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from FluoroSAMSlicerLib.drr import CTVolume, LabelVolume, VolumeError
+from FluoroSAMSlicerLib.drr.slices import stacked
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import generate_uid
 
@@ -134,9 +135,10 @@ def without(keyword):
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ({"skip": (3,)}, "3 to 6 mm apart; 1 slices are missing"),
+        ({"skip": (3,)}, "3 to 6 mm apart; 1 slice is missing"),
         ({"skip": (2, 3, 5)}, "slices are missing"),
         ({"edit": moved({4: (-20, -30, -27)})}, "apart"),
+        ({"edit": moved({4: (-20, -30, -29)})}, "apart"),
         ({"edit": moved({4: (-20, -30, -31)})}, "lie where another one does"),
         ({"edit": moved({4: (-12, -30, -28)})}, "sideways"),
         ({"edit": other_orientation}, "turned against each other"),
@@ -152,6 +154,31 @@ def test_a_series_that_is_no_volume_says_why(tmp_path, how, words):
         how = {**how, "edit": lambda _, one: setattr(one, "SOPClassUID", "1.2.840.10008.5.1.4.1.1.7")}
     with pytest.raises(VolumeError, match=words):
         CTVolume.read(series(tmp_path / "ct", **how))
+
+
+@pytest.mark.parametrize("distance", [1.25, 0.75, 0.625, 0.5, 2.5, 0.7])
+@pytest.mark.parametrize("decimals", [1, 2, 3])
+@pytest.mark.parametrize("start", [0.0, -113.3, 88.888])
+@pytest.mark.parametrize("count", [2, 3, 8, 301])
+@pytest.mark.parametrize("turn", [0, 20])
+def test_positions_that_are_rounded_are_even(distance, decimals, start, count, turn):
+    places = np.zeros((count, 3))
+    places[:, 2] = start + distance * np.arange(count)
+    stack = stacked(np.round(places, decimals), [turned(turn)] * count, [(1, 1)] * count)
+    made = stack.origin + np.arange(count)[:, None] * stack.spacing[2] * stack.direction[:, 2]
+    assert np.abs(made - places).max() < 1.1 * 10**-decimals
+
+
+@pytest.mark.parametrize("count", [3, 4, 10, 200])
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("decimals", [0, 1, 6])
+def test_a_missing_slice_is_told_of_however_positions_are_rounded(count, place, decimals):
+    distance = 1.0 if decimals == 0 else 0.7
+    numbers = np.delete(np.arange(count + 1), 1 + int(place * (count - 1)))
+    places = np.zeros((count, 3))
+    places[:, 2] = np.round(distance * numbers, decimals)
+    with pytest.raises(VolumeError, match="1 slice is missing|slices are missing"):
+        stacked(places, [UPRIGHT] * count, [(1, 1)] * count)
 
 
 def test_another_modality_is_read_where_that_is_asked_for(tmp_path):
@@ -173,6 +200,66 @@ def test_localizers_and_copies_are_left_out(tmp_path):
     other.save_as(folder / "topogram.dcm", enforce_file_format=True)
     (folder / "copy.dcm").write_bytes((folder / "0_1.2.3.4.dcm").read_bytes())
     (folder / "DICOMDIR").write_bytes(b"no image")
+    assert np.array_equal(CTVolume.read(folder).hu, body())
+
+
+def scout(path, number, orientation, description="Thorax", uid="1.2.3.4"):
+    one = dataset(np.zeros((30, 7), np.int16), uid=uid)
+    one.ImagePositionPatient, one.ImageOrientationPatient = [0, -50 - number, 40], list(orientation)
+    one.PixelSpacing, one.SeriesDescription = [1, 1], description
+    one.save_as(path / f"scout{number}{uid}.dcm", enforce_file_format=True)
+
+
+CORONAL, SAGITTAL = (1, 0, 0, 0, 0, -1), (0, 1, 0, 0, 0, -1)
+
+
+@pytest.mark.parametrize("uid", ["1.2.3.4", "1.2.3.9"])
+@pytest.mark.parametrize("turns", [[CORONAL], [SAGITTAL], [CORONAL, SAGITTAL], [CORONAL, CORONAL]])
+def test_scouts_that_do_not_say_so_are_left_out(tmp_path, turns, uid):
+    folder = series(tmp_path / "ct")
+    for number, turn in enumerate(turns):
+        scout(folder, number, turn, "Topogram" if uid == "1.2.3.9" else "Thorax", uid=uid)
+    assert np.array_equal(CTVolume.read(folder).hu, body())
+
+
+def test_screens_saved_into_the_series_are_left_out(tmp_path):
+    folder = series(tmp_path / "ct")
+    screen = dataset(np.zeros((40, 50), np.int16), sop="1.2.840.10008.5.1.4.1.1.7")
+    screen.save_as(folder / "0screen.dcm", enforce_file_format=True)
+    assert np.array_equal(CTVolume.read(folder).hu, body())
+
+
+def test_the_slice_that_is_damaged_is_named(tmp_path):
+    folder = series(tmp_path / "ct")
+    path = sorted(folder.iterdir())[3]
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(VolumeError, match=f"ct: {path.name}: its pixels cannot be decoded"):
+        CTVolume.read(folder)
+
+
+def test_a_series_of_scouts_alone_is_no_volume(tmp_path):
+    (tmp_path / "ct").mkdir()
+    scout(tmp_path / "ct", 0, CORONAL)
+    scout(tmp_path / "ct", 1, SAGITTAL)
+    with pytest.raises(VolumeError, match="nothing but localizers"):
+        CTVolume.read(tmp_path / "ct")
+
+
+@pytest.mark.parametrize("depth", ["SER1", "PAT1/STU1/SER1", "DICOM/.hidden/7"])
+def test_a_series_in_folders_within_the_folder_is_found(tmp_path, depth):
+    inner = tmp_path / "export" / depth
+    inner.parent.mkdir(parents=True)
+    series(inner)
+    (tmp_path / "export" / "DICOMDIR").write_bytes(b"\0" * 200)
+    (tmp_path / "export" / "readme.txt").write_text("viewer")
+    assert np.array_equal(CTVolume.read(tmp_path / "export").hu, body())
+
+
+def test_a_series_whose_slices_lie_in_several_folders_is_one(tmp_path):
+    folder = series(tmp_path / "ct")
+    for number, file in enumerate(sorted(folder.iterdir())):
+        (folder / str(number % 3)).mkdir(exist_ok=True)
+        file.rename(folder / str(number % 3) / "IM1" if number < 3 else folder / str(number % 3) / file.name)
     assert np.array_equal(CTVolume.read(folder).hu, body())
 
 
@@ -260,7 +347,7 @@ def test_padding_outside_the_field_of_view_is_air(tmp_path):
 
 
 def nifti(path, voxels, *, sform=None, qform=None, pixdim=(1, 1, 1), slope=1.0, inter=0.0, order="<"):
-    kind = {"int16": 4, "float32": 16, "uint8": 2, "float64": 64}[voxels.dtype.name]
+    kind = {"int16": 4, "float32": 16, "uint8": 2, "float64": 64, "uint16": 512}[voxels.dtype.name]
     header = bytearray(352)
     struct.pack_into(f"{order}i", header, 0, 348)
     struct.pack_into(f"{order}8h", header, 40, 3, *voxels.shape[::-1], 1, 1, 1, 1)
@@ -335,7 +422,15 @@ def test_a_truncated_nifti_is_refused(tmp_path):
         (lambda hu: (hu + 1024).astype(np.int16), "1024 added"),
         (lambda hu: (hu + 1000).astype(np.float32), "1024 added"),
         (lambda hu: np.clip(hu, -100, None), "no voxel is below -500"),
-        (lambda hu: (1300 - hu).astype(np.int16), "inverted"),
+        (lambda hu: (1300 - hu).astype(np.int16), "inverted.*-1,1300"),
+        (lambda hu: (-hu).astype(np.int16), "inverted.*-1,0"),
+        (lambda hu: (3071 - hu).astype(np.float32), "inverted.*-1,3071"),
+        (lambda hu: padded(hu + 1024, -2000), "padding of -2000, .*1024 added.*1,-1024"),
+        (lambda hu: padded(hu + 1024, -3024), "padding of -3024, .*1024 added"),
+        (lambda hu: eight_bits(hu).astype(np.uint8), "0 to 255: a picture of 8 bits"),
+        (lambda hu: eight_bits(hu).astype(np.float32), "0 to 255: a picture of 8 bits"),
+        (lambda hu: ((hu + 1000.0) * 20).astype(np.uint16), "stretched to 16 bits.*0.0625"),
+        (lambda hu: np.digitize(hu, [-500, 100]).astype(np.uint8), "is it a label map"),
     ],
 )
 def test_values_that_are_no_hu_are_warned_of_with_the_likely_cause(tmp_path, change, words):
@@ -344,10 +439,62 @@ def test_values_that_are_no_hu_are_warned_of_with_the_likely_cause(tmp_path, cha
         CTVolume.read(path)
 
 
-@pytest.mark.parametrize("change", [lambda hu: (hu + 1000) / 2200, lambda hu: hu / 1200.0])
-def test_values_scaled_to_one_are_refused_and_can_be_corrected(tmp_path, change):
+def padded(hu, value):
+    hu = hu.astype(np.int16)
+    hu[:, :2], hu[:, -2:] = value, value
+    return hu
+
+
+def eight_bits(hu):
+    noisy = hu + np.random.default_rng(1).integers(0, 400, hu.shape)
+    return (noisy - noisy.min()) * (255 / np.ptp(noisy))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda hu: (hu + 1000) / 2200, "scaled; --rescale.*4095,-1024"),
+        (lambda hu: (hu + 1000) / 1000, "relative to water.*1000,-1000"),
+        (lambda hu: hu / 1000, "by 1000.*1000,0"),
+        (lambda hu: hu / 1200.0, "--rescale"),
+        (lambda hu: np.where(hu < -500, -3.024, hu / 1000), "by 1000"),
+        (lambda hu: np.where(hu > 1000, 1e30, hu), "1e\\+30, which no scanner writes.*set them to -1000"),
+        (lambda hu: np.where(hu < -500, -3.4e38, hu), "no scanner writes"),
+        (lambda hu: hu > 0, "0 and 1 alone: a mask"),
+        (lambda hu: 255 * (hu > 0), "0 and 255 alone: a mask"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd"])
+def test_values_that_cannot_be_used_are_refused_with_the_likely_cause(tmp_path, change, words, suffix):
+    values = change(body())
+    path = tmp_path / f"ct{suffix}"
+    kind = "f4" if values.dtype.kind == "f" else "u1"
+    sitk.WriteImage(sitk.GetImageFromArray(values.astype(kind)), path)
+    with pytest.raises(VolumeError, match=f"no Hounsfield units.*{words}"):
+        CTVolume.read(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "rescale"),
+    [
+        (lambda hu: (hu + 1000) / 1000, (1000, -1000)),
+        (lambda hu: hu / 1000, (1000, 0)),
+        (lambda hu: 3071 - hu, (-1, 3071)),
+        (lambda hu: hu + 1024, (1, -1024)),
+    ],
+)
+def test_the_remedy_that_is_named_makes_hu(tmp_path, change, rescale):
     path = nifti(tmp_path / "ct.nii", change(body()).astype(np.float32), sform=np.eye(3, 4))
-    with pytest.raises(VolumeError, match="no Hounsfield units.*--rescale"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.array_equal(CTVolume.read(path, rescale=rescale).hu, body())
+
+
+@pytest.mark.parametrize("padding", [-1024, -2000, -3024])
+def test_padding_beside_air_is_not_warned_of(tmp_path, padding):
+    path = nifti(tmp_path / "ct.nii", padded(body(), padding), sform=np.eye(3, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         CTVolume.read(path)
 
 

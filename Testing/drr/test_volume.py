@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from FluoroSAMSlicerLib.drr import CTVolume, DRRError, Grid, LabelVolume, VolumeError
+from FluoroSAMSlicerLib.radiograph import RadiographError, read_radiograph
 
 
 def test_a_grid_places_its_voxels_in_the_world():
@@ -114,6 +115,31 @@ def test_an_unreadable_file_is_named(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(VolumeError, match=name):
         CTVolume.read(tmp_path / name)
+
+
+@pytest.mark.parametrize("read", [CTVolume.read, LabelVolume.read, read_radiograph])
+@pytest.mark.parametrize(
+    ("name", "harm", "words"),
+    [
+        ("ct.nrrd", lambda content: content[: len(content) // 2], "truncated|damaged"),
+        ("ct.nrrd", lambda content: content[:60], "truncated|damaged"),
+        ("ct.mha", lambda content: content[: len(content) // 2], "truncated"),
+        ("ct.mha", lambda content: b"hello" * 50, "of no kind that is read here"),
+        ("ct.hdr", lambda content: b"hello" * 50, "of no kind that is read here"),
+        ("ct.vtk", lambda content: b"hello" * 50, "can be read here|no kind that is read here|truncated"),
+        ("expected.nrrd", lambda content: content[:60], "truncated|damaged"),
+    ],
+)
+def test_the_text_of_itk_stays_away_from_the_user(tmp_path, capfd, read, name, harm, words):
+    whole = tmp_path / ("whole.mha" if name.endswith(("hdr", "vtk")) else f"whole{name[name.index('.') :]}")
+    noise = np.random.default_rng(1).integers(0, 999, (1, 30, 30)).astype(np.int16)
+    sitk.WriteImage(sitk.GetImageFromArray(noise), whole, useCompression=True)
+    (tmp_path / name).write_bytes(harm(whole.read_bytes()))
+    with pytest.raises((VolumeError, RadiographError), match=words) as caught:
+        read(tmp_path / name)
+    told = str(caught.value).replace(str(tmp_path), "")
+    assert "itk" not in told.lower() and "0x" not in told and "Reason" not in told and "\n" not in told
+    assert capfd.readouterr().err == ""
 
 
 def test_an_absent_file_an_empty_folder_and_a_flat_image_are_named(tmp_path):

@@ -485,3 +485,26 @@ def test_dicom_without_an_image_is_refused(tmp_path):
     dataset.save_as(tmp_path / "c.dcm")
     with pytest.raises(RadiographError, match="without an image"):
         read_radiograph(tmp_path / "c.dcm")
+
+
+@pytest.mark.parametrize(
+    ("kind", "description", "turn", "taken"),
+    [
+        (["ORIGINAL", "PRIMARY", "SCOUT"], "", None, True),
+        ("LOCALIZER", "", None, True),
+        (["ORIGINAL", "PRIMARY"], "Topogram 0.6 T20f", [1, 0, 0, 0, 0, -1], True),
+        (["ORIGINAL", "PRIMARY"], "Scout", [0, 1, 0, 0, 0, -1], True),
+        (["ORIGINAL", "PRIMARY", "AXIAL"], "Scout + axial", [1, 0, 0, 0, 1, 0], False),
+        (["ORIGINAL", "PRIMARY"], "Coronal MPR", [1, 0, 0, 0, 0, -1], False),
+    ],
+)
+def test_localizers_of_ct_are_told_by_type_or_by_name_and_direction(tmp_path, kind, description, turn, taken):
+    more = {"ImageOrientationPatient": turn} if turn else {}
+    path = make_dicom(
+        tmp_path / "a.dcm", RAMP, Modality="CT", ImageType=kind, SeriesDescription=description, **more
+    )
+    if taken:
+        assert read_radiograph(path).pixels.shape == RAMP.shape
+    else:
+        with pytest.raises(RadiographError, match="slice of a CT"):
+            read_radiograph(path)

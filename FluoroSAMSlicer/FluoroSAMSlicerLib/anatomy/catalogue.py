@@ -160,6 +160,8 @@ def _ranked(text: str, limit: int) -> tuple[str | None, list[tuple[Match, Concep
     for reading in readings:
         for name, (_, phrase) in known.lookup(reading.side, reading.key).items():
             offer(known.concept_of[name], 1.0, phrase)
+        for concept in known.ambiguous.get(reading.key, ()):
+            offer(concept, 0.99, concept.base)
     for number, beginning in listing.starting(rest).items():
         flat, phrase, concept, fixed = listing.names[number]
         if fixed is None:

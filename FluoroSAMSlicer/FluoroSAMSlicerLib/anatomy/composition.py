@@ -21,6 +21,16 @@ Find = Callable[[Reading], Found]
 MOST_WORDS = 10
 BOTH_SIDES = re.compile(r"\b(?:(?:left|lt|l) and (?:right|rt|r)|(?:right|rt|r) and (?:left|lt|l))\b")
 AND = re.compile(r"\band\b|\bplus\b|[&+]")
+RANGE = re.compile(
+    r"(.*?)((?:[ctls]|th)?)(\d{1,2})(?:st|nd|rd|th)?\s*"
+    r"(-|\u2013|\bto\b|\bbis\b|\bthrough\b|\bthru\b|\band\b|\bund\b|[/,+&])\s*"
+    r"((?:[ctls]|th)?)(\d{1,2})(?:st|nd|rd|th)?(.*)"
+)
+LEVELS_IN_ORDER = [
+    f"{letter}{n}" for letter, count in (("c", 7), ("t", 12), ("l", 5), ("s", 1)) for n in range(1, count + 1)
+]
+MOST_MEMBERS = 24
+PAIR = ("and", "und", "/", ",", "+", "&")
 LIST = re.compile(rf"{AND.pattern}|[,;/]")
 
 
@@ -84,6 +94,32 @@ def union(known: Vocabulary, text: str, find: Find) -> Structure | None:
         kinds = dict.fromkeys(names)
         raise UnknownName(text, tuple(kinds), f'"{text}" lists {len(kinds)} structures: type one at a time.')
     return known[together]
+
+
+def spanned(known: Vocabulary, text: str, find: Find) -> None:
+    """Raise :class:`UnknownName` with its members for several by number: "ribs 3-5", "C5-T2", "ribs 5 and 6"."""
+    match = RANGE.fullmatch(text.lower())
+    if not match:
+        return
+    before, letters, first, between, others, last, after = match.groups()
+    ends = [f"{letters}{first}", f"{others or letters}{last}"]
+    if between in PAIR:
+        members = ends
+    elif all(end in LEVELS_IN_ORDER for end in ends):
+        start, end = map(LEVELS_IN_ORDER.index, ends)
+        members = LEVELS_IN_ORDER[start : end + 1]
+    elif (others or letters) == letters and int(first) < int(last) < 100:
+        members = [f"{letters}{number}" for number in range(int(first), int(last) + 1)]
+    else:
+        return
+    names: list[str] = []
+    for member in members if 1 < len(members) <= MOST_MEMBERS else ():
+        found = find(known.grammar.reading(f"{before}{member}{after}"))
+        if len(found) != 1:
+            return
+        names += found
+    if names:
+        raise UnknownName(text, tuple(names), f'"{text}" lists {len(names)} structures: type one at a time.')
 
 
 def _listed(known: Vocabulary, text: str) -> list[Reading]:

@@ -32,7 +32,8 @@ class AmbiguousName(AnatomyError):
     def __init__(self, text: str, candidates: tuple[Match, ...]):
         self.text, self.candidates = text, candidates
         names = tuple(match.structure.name for match in candidates)
-        super().__init__(f'"{text}" can mean {listed(names)}. Type the one you want.')
+        advice = "Type the one you want." if len(names) > 1 else "Type that if you want it."
+        super().__init__(f'"{text}" can mean {listed(names)}. {advice}')
 
 
 def listed(names: tuple[str, ...]) -> str:

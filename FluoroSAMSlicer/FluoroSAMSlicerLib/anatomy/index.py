@@ -25,9 +25,7 @@ VOCABULARY_FILE = next(
     _ROOM.parents[1] / "Resources/Anatomy/vocabulary.json",
 )
 """Beside the package in the extension, inside it when installed from a wheel."""
-HARMLESS = frozenset(
-    ("of", "the", "a", "an", "and", "s", "side", "sided", "number", "no", "nr", "whole", "entire")
-)
+HARMLESS = frozenset(("of", "the", "a", "an", "and", "s", "side", "sided", "number", "nr", "whole", "entire"))
 """Words that a label may hold without meaning something else; "in" and "segment" are none of them."""
 
 
@@ -51,6 +49,10 @@ class Vocabulary:
             self.grammar.reading(text).key: tuple(by_name[name] for name in names)
             for text, names in content["ambiguous"].items()
         }
+        self.foreign: dict[Key, Concept] = {
+            self.grammar.reading(text).key: by_name[name] for text, name in content["foreign"].items()
+        }
+        self.unmended = frozenset(content["unmended"])
         self._label_rules = content["labels"]
 
     @classmethod
@@ -188,7 +190,8 @@ class Vocabulary:
     def spellings(self) -> tuple[str, ...]:
         """The words a typo can be mended to: those of the names, their plurals and the two sides."""
         plurals = self.grammar.singulars
-        words = {word for word in self.words if word.isalpha() and len(word) > 2} - self.abbreviations
+        words = {word for word in self.words if word.isalpha() and len(word) > 2}
+        words -= self.abbreviations | self.unmended
         words |= {plural for plural, singular in plurals.items() if singular in words}
         return tuple(sorted(words | set(SIDES)))
 

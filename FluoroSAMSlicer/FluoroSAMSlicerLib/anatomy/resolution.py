@@ -13,7 +13,7 @@ import re
 from dataclasses import replace
 from itertools import product
 
-from .composition import Found, has_and, union, within
+from .composition import Found, has_and, spanned, union, within
 from .concept import SIDES
 from .errors import AmbiguousName, UnknownName
 from .index import Vocabulary, vocabulary
@@ -47,26 +47,32 @@ def interpret(text: str) -> Match:
     readings = known.grammar.readings(text)
     text = " ".join(text.split())
     capitals = frozenset(word.lower() for word in CAPITALS.findall(text))
-    for attempt in (_exact, _choices, _roman, _optional, _spacing):
+    if has_and(text) and "between" not in text.lower():
+        spanned(known, text, _find)  # "L4 and L5" are two vertebrae, "L4-L5" is a disc
+    for attempt in (_exact, _foreign, _choices, _roman, _optional, _spacing):
         found = attempt(known, readings)
         if found:
-            return _single(text, found, readings[0])
+            return _single(text, found, readings[0], choice=attempt is _choices)
+    if known.grammar.negations.intersection(readings[0].words):
+        raise _unknown(known, readings[0], text, f'"{text}" says what is not meant; type what is.')
     found = {} if has_and(text) else within(known, readings, _find)
     if found:
         return _single(text, found, readings[0])
     together = union(known, text, _find)
     if together:
         return Match(together, 1.0, together.name)
+    spanned(known, text, _find)
     match = _typo(known, known.grammar.readings(text.lower()), text, capitals)
     if match:
         return match
     raise _unknown(known, readings[0], text)
 
 
-def _single(text: str, found: Found, reading: Reading) -> Match:
+def _single(text: str, found: Found, reading: Reading, choice: bool = False) -> Match:
+    """The one structure that was found; a ``choice`` is asked for even where there is but one."""
     score = 0.95 if reading.corrections else 1.0
     matches = [Match(s, score, phrase, reading.corrections) for s, phrase in found.values()]
-    if len(matches) == 1:
+    if len(matches) == 1 and not choice:
         return matches[0]
     raise AmbiguousName(text, tuple(sorted(matches, key=lambda match: match.structure.rank)))
 
@@ -85,7 +91,18 @@ def _exact(known: Vocabulary, readings: list[Reading]) -> Found:
 def _find(reading: Reading) -> Found:
     """The structures of a well-spelled name."""
     known = vocabulary()
-    return _exact(known, [reading]) or _optional(known, [reading])
+    return _exact(known, [reading]) or _choices(known, [reading]) or _optional(known, [reading])
+
+
+def _foreign(known: Vocabulary, readings: list[Reading]) -> Found:
+    """What a word of another language means that is an English one too, where the side was typed in that language."""
+    found: Found = {}
+    for reading in readings:
+        concept = known.foreign.get(reading.key) if reading.foreign else None
+        structure = concept.on(reading.side) if concept else None
+        if structure:
+            found[structure.name] = (structure, structure.name)
+    return found
 
 
 def _choices(known: Vocabulary, readings: list[Reading]) -> Found:
@@ -111,9 +128,9 @@ def _optional(known: Vocabulary, readings: list[Reading]) -> Found:
     for word, category in known.grammar.optional.items():
         changed: list[Reading] = []
         for reading in readings:
-            if word not in reading.words:
+            if word not in reading.words and not known.grammar.elsewhere.issuperset(reading.words):
                 changed.append(replace(reading, words=(*reading.words, word)))
-            elif len(reading.words) > 1:
+            elif word in reading.words and len(reading.words) > 1:
                 rest = list(reading.words)
                 rest.remove(word)
                 changed.append(replace(reading, words=tuple(rest)))
@@ -180,10 +197,8 @@ def _typo(
     clear = min(best + CLEAR_MARGIN, best * CLEAR_RATIO)
     near = [match for cost, match in ranked if cost == best or cost < clear]
     allowed = sum(tolerance(typed) for typed, _ in ranked[0][1].corrections)
-    if best > allowed:
-        return None
     if len(near) == 1:
-        return near[0]
+        return near[0] if best <= allowed else None
     raise AmbiguousName(text, tuple(near[:NEAREST]))
 
 
@@ -222,9 +237,16 @@ def _mended(known: Vocabulary, reading: Reading):
         yield sum(item[0] for item in combination), next(iter(sides), None), tuple(words), corrections
 
 
-def _unknown(known: Vocabulary, reading: Reading, text: str) -> UnknownName:
+def _unknown(known: Vocabulary, reading: Reading, text: str, reason: str | None = None) -> UnknownName:
     from .catalogue import nearest
 
+    if not reading.words:
+        if not reading.side:
+            return UnknownName(text, (), f'"{text}" names no structure.')
+        example = f"{reading.side} lung" if reading.side in SIDES else "both lungs"
+        return UnknownName(
+            text, (), f'"{text}" is a side alone; type a structure with it, such as "{example}".'
+        )
     if reading.side in SIDES:
         middle = known.lookup(None, reading.key)
         if middle:
@@ -233,4 +255,4 @@ def _unknown(known: Vocabulary, reading: Reading, text: str) -> UnknownName:
             if structure.laterality in SIDES:
                 return UnknownName(text, (name,), f'There is no {reading.side} one of "{name}".')
             return UnknownName(text, (name,), f'"{name}" has no left and right.')
-    return UnknownName(text, nearest(text, NEAREST))
+    return UnknownName(text, nearest(text, NEAREST), reason)

@@ -9,6 +9,8 @@ COMPETITOR_REACH = 2
 SHORT = 6
 LEAST_MEANT = 4
 """Letters of the shortest word that a shorter slip is mended to."""
+OFFERED = 1.6
+"""Letters that a word of six or more may be off for the reader to be asked which one is meant."""
 VOWELS = frozenset("aeiouy")
 # How much more than its own tolerance a word may lie away and still compete with the nearest.
 COMPETITOR_SLACK = 0.75
@@ -20,10 +22,10 @@ FIRST_LETTER = 1.6
 
 
 def tolerance(word: str) -> float:
-    """How many letters of a typed word may be wrong; of three letters only a slip."""
+    """How many letters of a typed word may be wrong; of six and seven letters two slips or one letter."""
     if len(word) < 4:
-        return DOUBLED if len(word) == 3 else 0
-    return 1 if len(word) < 6 else 2 if len(word) < 11 else 3
+        return 0
+    return 1 if len(word) < 6 else 1.2 if len(word) < 8 else 2 if len(word) < 11 else 3
 
 
 def near_words(
@@ -54,7 +56,7 @@ def near_words(
         if cost > tolerance(spelling) + (COMPETITOR_SLACK if len(spelling) > 3 else 0):
             continue
         near[meant] = min(cost, near.get(meant, cost))
-    if not near or min(near.values()) > allowed:
+    if not near or min(near.values()) > max(allowed, OFFERED):
         return []
     return [(cost, meant) for meant, cost in near.items()]
 

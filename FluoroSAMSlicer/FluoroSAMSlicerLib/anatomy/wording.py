@@ -16,9 +16,12 @@ from .errors import InvalidName
 
 LONGEST = 200
 LEVEL = re.compile(r"(c|t|th|d|l|s)(\d{1,2})")
+LEVELS = re.compile(rf"{LEVEL.pattern}{LEVEL.pattern}")
 LEVEL_LETTER = {"th": "t", "d": "t"}
-LEVEL_COUNT = {"c": 7, "t": 12, "l": 6, "s": 5}
-NUMBER = re.compile(r"0*(\d+)(?:st|nd|rd|th)?")
+DIGIT_OR_LEVEL = re.compile(r"d[1-5]")
+"""In Europe D3 is the third thoracic vertebra, in radiographs of hands and feet the third digit."""
+LEVEL_COUNT = {"c": 7, "t": 12, "d": 12, "l": 6, "s": 5}
+NUMBER = re.compile(r"0*(\d+)(?:st|nd|rd|th|er|re|eme|e|o|a)?")
 PIECES = re.compile(r"[a-z]+|\d+")
 WORDS = re.compile(r"[a-z0-9]+")
 GLUED = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -31,11 +34,15 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Reading:
-    """``side``: "left", "right", "both", "either" (both words typed without "and") or None."""
+    """``side``: "left", "right", "both", "either" (both words typed without "and") or None.
+
+    ``foreign``: the side is a word of another language than English.
+    """
 
     side: str | None
     words: tuple[str, ...]
     corrections: tuple[tuple[str, str], ...] = ()
+    foreign: bool = False
 
     @property
     def key(self) -> Key:
@@ -93,7 +100,9 @@ class Grammar:
 
     def __init__(self, words: dict):
         self.side_words = {word: side for side in ("left", "right", "both") for word in words[side]}
+        self.foreign_sides = frozenset(words["foreign_sides"])
         self.ignored = frozenset(words["ignored"])
+        self.counted = frozenset(words["counted"])
         self.optional: dict[str, str] = words["optional"]
         self.ordinals = words["ordinals"]
         self.cardinals = words["cardinals"]
@@ -102,6 +111,7 @@ class Grammar:
         self.misspellings = words["misspellings"]
         self.elsewhere = frozenset(words["elsewhere"])
         self.singular = lru_cache(maxsize=4096)(self._singular)
+        self.negations = frozenset((*words["negations"], *map(self._singular, words["negations"])))
         self._kind = lru_cache(maxsize=4096)(self._classify)
 
     def _singular(self, word: str) -> str:
@@ -152,7 +162,15 @@ class Grammar:
                 tokens.append(level)
                 continue
             number = NUMBER.fullmatch(word)
-            tokens += [number[1]] if number else PIECES.findall(word)
+            levels = LEVELS.fullmatch(word)
+            if (
+                levels
+                and (first := _level(levels[1] + levels[2]))
+                and (second := _level(levels[3] + levels[4]))
+            ):
+                tokens += [first, second]
+            else:
+                tokens += [number[1]] if number else PIECES.findall(word)
         return tokens
 
     def _reading(self, tokens: list[str]) -> Reading:
@@ -161,6 +179,17 @@ class Grammar:
         corrections: tuple[tuple[str, str], ...] = ()
         for position, token in enumerate(tokens):
             kind, value = self._kind(token)
+            if (
+                token in self.counted
+                and tokens[position + 1 : position + 2]
+                and tokens[position + 1].isdigit()
+            ):
+                continue
+            if kind == "side" and token in self.negations and position == 0 and len(tokens) > 1:
+                kind, value = (
+                    "word",
+                    token,
+                )  # "sin" is short for sinister after its noun, Spanish for without before it
             if kind == "word":
                 words.append(value)
             elif kind == "side":
@@ -170,11 +199,13 @@ class Grammar:
                 words.append(value)
             elif kind == "cardinal":
                 words.append(value if self._ends_here(tokens, position) else token)
+        if len(words) > 1:
+            words = [f"t{word[1:]}" if DIGIT_OR_LEVEL.fullmatch(word) else word for word in words]
         if not sides:
             return Reading(None, tuple(words), corrections)
         joined = "both" in sides or (len(sides) == 2 and "and" in tokens)
         side = "both" if joined else "either" if len(sides) == 2 else next(iter(sides))
-        return Reading(side, tuple(words), corrections)
+        return Reading(side, tuple(words), corrections, not self.foreign_sides.isdisjoint(tokens))
 
     def _classify(self, token: str) -> tuple[str, str]:
         """The token's kind and what it stands for: a word in its common form, a side, digits."""
@@ -230,4 +261,5 @@ def _level(word: str) -> str | None:
     if not match:
         return None
     letter, number = LEVEL_LETTER.get(match[1], match[1]), int(match[2])
+    letter = "d" if match[1] == "d" and number <= 5 else letter
     return f"{letter}{number}" if 1 <= number <= LEVEL_COUNT[letter] else None

@@ -18,9 +18,10 @@ Either can be trained on: ``open_training_images``.
 
 from __future__ import annotations
 
-from .body import Body, DatasetError
+from .body import Body
 from .cluster import dask_cluster
 from .engines import in_this_process, local_processes
+from .errors import DatasetError
 from .generation import generate
 from .label_names import read_names
 from .labelled_ct import CTSource, LabelledCT

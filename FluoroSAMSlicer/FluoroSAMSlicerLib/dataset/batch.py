@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import __version__
 from ..drr import DRRError
-from .body import DatasetError
+from .errors import DatasetError
 from .labelled_ct import CTSource, LabelledCT
 from .plan import Plan, plan
 from .rendering import COUNTS_PER_UNIT, DISPLAY_PERCENTILES, RenderedImage, render

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ..anatomy import vocabulary
-
-
-class DatasetError(Exception):
-    """A training set that cannot be made, written or read; the message says what to change."""
+from ..drr import VolumeError
+from ..drr.reading import read_image
+from .errors import DatasetError
+from .label_names import read_pairs
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,12 @@ class Body:
         """
         import SimpleITK as sitk
 
-        from .label_names import read_pairs
-
         labels = Path(labels)
         names = Path(names) if names else labels.with_name(labels.name.split(".")[0] + ".json")
         try:
-            image, label_image = sitk.ReadImage(str(ct)), sitk.ReadImage(str(labels))
+            image, label_image = read_image(Path(ct)), read_image(labels)
             entries = read_pairs(names)
-        except (RuntimeError, DatasetError) as error:
+        except (VolumeError, DatasetError) as error:
             raise DatasetError(f"{ct} with labels {labels}: cannot be read ({error})") from error
         image, label_image = sitk.DICOMOrient(image, "LPS"), sitk.DICOMOrient(label_image, "LPS")
         if image.GetSize() != label_image.GetSize():

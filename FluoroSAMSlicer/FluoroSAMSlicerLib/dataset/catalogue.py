@@ -14,8 +14,8 @@ from tempfile import TemporaryFile
 
 from ..anatomy import vocabulary
 from .batch import archive_name, batches
-from .body import DatasetError
 from .card import card
+from .errors import DatasetError
 from .plan import Plan
 from .set_folder import SCRATCH, SetFolder, as_json
 

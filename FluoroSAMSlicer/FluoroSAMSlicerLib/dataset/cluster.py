@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Iterator
 
 from .batch import Batch, BatchResult, Job, make
-from .body import DatasetError
 from .engines import MOST_DEATHS, Engine
+from .errors import DatasetError
 from .labelled_ct import LabelledCT
 
 CONNECT_S = 15

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ..drr import Grid, VolumeError
-from ..drr.dicom_volume import is_dicom
+from ..drr.dicom_series import is_dicom
 from ..drr.slices import stacked
-from .body import DatasetError
+from .errors import DatasetError
+from .label_names import usable_name
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
@@ -126,8 +127,6 @@ def _placed(dataset):
 
 
 def _names(dataset) -> dict[int, str]:
-    from .label_names import usable_name
-
     found = {}
     for item in dataset.get("SegmentSequence") or []:
         number = int(item.get("SegmentNumber") or 0)

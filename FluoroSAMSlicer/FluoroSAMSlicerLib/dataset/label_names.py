@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..anatomy import named_structure
-from .body import DatasetError
-from .tables import decoded, table_rows
+from .errors import DatasetError
+from .segment_header import header_segments
+from .tables import decoded, table_cells
 
 LONGEST_NAME = 200
 ENDINGS = (".json", ".csv", ".ctbl", ".tsv", ".label", ".lut", ".txt")
@@ -22,6 +23,19 @@ FORMS = (
     'a JSON file {"labels": [{"value": 1, "text": "liver"}]} or {"1": "liver"}, nnU-Net\'s dataset.json, a CSV file'
     " with the columns value and name, a Slicer colour table (.ctbl), ITK-SNAP's label file, or a .seg.nrrd"
 )
+
+LISTS = ("labels", "segments", "segmentAttributes", "structures", "classes")
+"""Under which JSON files keep their labels: ours and nnU-Net's, and those of other tools."""
+VALUES = (
+    "value", "labelvalue", "labelid", "labelnumber", "labelindex", "index", "id", "number", "segmentnumber",
+    "classid", "no", "nr", "wert", "nummer", "valeur", "numero", "valor", "indice", "label",
+)  # fmt: skip
+TEXTS = (
+    "name", "text", "structure", "labelname", "labeltext", "segmentlabel", "segmentname", "segment", "classname",
+    "class", "organ", "anatomy", "struktur", "bezeichnung", "nom", "nombre", "nome", "description",
+    "segmentdescription", "label",
+)  # fmt: skip
+"""What people call the two columns, as `_folded` writes it, the surest first."""
 
 Pairs = list[tuple[int, str]]
 
@@ -34,16 +48,15 @@ def read_names(path: Path | str) -> dict[int, str]:
 def read_pairs(path: Path | str) -> Pairs:
     """(label value, name) of a table, whatever its ending says it is, background left out. Raises DatasetError.
 
-    JSON: ours, ``{"1": "liver"}``, ``{"liver": 1}``, a list, nnU-Net's dataset.json with regions of several
-    values. Text: CSV with comma, semicolon or tab, colour tables of Slicer and FreeSurfer, ITK-SNAP's label
-    descriptions. Byte order marks, UTF-16 and the code page of Western Windows are understood, and any line
-    ends. Of a ``.seg.nrrd`` its header. Names keep the words of any script (:func:`usable_name`); a row that
+    JSON: ours, ``{"1": "liver"}``, ``{"liver": 1}``, a list of names or of entries, nnU-Net's dataset.json with
+    regions of several values. Text: CSV with comma, semicolon or tab, whatever its columns are called and with or
+    without a head, colour tables of Slicer and FreeSurfer, ITK-SNAP's label descriptions, lines of value and
+    name; "#" starts a comment. Byte order marks, UTF-16 and the code page of Western Windows are understood, and
+    any line ends. Of a ``.seg.nrrd`` its header. Names keep the words of any script (:func:`usable_name`); a row that
     is no label is left out with a warning, unless none is one.
     """
     path = Path(path)
     if path.name.lower().endswith((".nrrd", ".nhdr")):
-        from .layers import header_segments
-
         return [pair for layer in header_segments(path).values() for pair in checked(layer, path)]
     try:
         text = decoded(path.read_bytes())
@@ -55,7 +68,7 @@ def read_pairs(path: Path | str) -> Pairs:
         if text.lstrip()[:1] in ("{", "["):
             pairs = _from_json(text)
         else:
-            readers = (_from_itk_snap, _from_colours, _from_csv)
+            readers = (_from_itk_snap, _from_colours, _from_csv, _from_lines)
             pairs = next((found for reader in readers if (found := reader(text))), [])
             if not pairs:
                 raise ValueError("no row")
@@ -165,22 +178,41 @@ def _whole(value: object) -> int | None:
 
 def _from_json(text: str) -> list[tuple[object, object]]:
     content = json.loads(text)
-    if isinstance(content, list):
-        content = {"labels": content}
-    content = content.get("labels", content)
+    while isinstance(content, dict) and len(inner := [content[key] for key in LISTS if key in content]) == 1:
+        content = inner[0]
+    while isinstance(content, list) and content and all(isinstance(one, list) for one in content):
+        content = [entry for group in content for entry in group]
     if isinstance(content, list):
         if content and all(isinstance(one, str) for one in content):
             return list(enumerate(content))
-        return [(entry["value"], entry.get("text") or entry["name"]) for entry in content]
-    if content and all(str(key).isdigit() for key in content):
-        return list(content.items())
+        return [(_field(entry, VALUES), _field(entry, TEXTS)) for entry in content]
+    if content and all(_whole(key) is not None for key in content):
+        return [
+            (key, _field(entry, TEXTS) if isinstance(entry, dict) else entry)
+            for key, entry in content.items()
+        ]
     pairs: list[tuple[object, object]] = []
     for name, value in content.items():
+        value = _field(value, VALUES) if isinstance(value, dict) else value
         values = value if isinstance(value, list) else [value]
         if any(isinstance(one, (dict, list)) or _whole(one) is None for one in values):
             raise ValueError(name)
         pairs += [(one, name) for one in values]
     return pairs
+
+
+def _field(entry: Mapping[str, object], names: tuple[str, ...]) -> object:
+    """What an entry has under the first of ``names``. Raises KeyError where it has none of them."""
+    fields = {_folded(key): value for key, value in entry.items()}
+    known = [fields[name] for name in names if name in fields]
+    if not known:
+        raise KeyError(names[0])
+    return next((value for value in known if value not in (None, "")), None)
+
+
+def _folded(name: str) -> str:
+    """A column's name in lower case letters and digits: "Label_ID", "Numéro"."""
+    return "".join(c for c in unicodedata.normalize("NFKD", name).lower() if c.isascii() and c.isalnum())
 
 
 def _from_itk_snap(text: str) -> list[tuple[object, object]]:
@@ -204,33 +236,36 @@ def _every_line(text: str, form: re.Pattern, pair) -> list[tuple[object, object]
 
 
 def _from_csv(text: str) -> list[tuple[object, object]]:
-    rows = table_rows(text)
-    columns = {column.lower() for column in (rows[0] if rows else {})}
-    values = (
-        "value",
-        "labelvalue",
-        "label_value",
-        "label value",
-        "index",
-        "id",
-        "label",
-        "wert",
-        "nummer",
-        "no.",
-    )
-    texts = (
-        "name",
-        "text",
-        "structure",
-        "labelname",
-        "label_name",
-        "label name",
-        "segment",
-        "struktur",
-        "bezeichnung",
-    )
-    value = next((name for name in values if name in columns), None)
-    text = next((name for name in (*texts, "label") if name in columns and name != value), None)
-    if value is None or text is None:
-        raise ValueError("columns")
-    return [(row[value], row[text]) for row in rows]
+    """Two columns of a table, with a head or without: one of whole numbers, and one of other things.
+
+    Where several are, the names of the columns tell, else the first counts.
+    """
+    rows = table_cells(text)
+    width = max(map(len, rows), default=0)
+    if width < 2:
+        return []
+    rows = [row + [""] * (width - len(row)) for row in rows]
+    head = [_folded(name) for name in rows[0]]
+    columns = range(width)
+    whole = [
+        2 * sum(_whole(row[one]) is not None for row in rows[1:] or rows) >= len(rows) - 1 for one in columns
+    ]
+
+    def chosen(names: tuple[str, ...], numbers: bool) -> int | None:
+        fit = [one for one in columns if whole[one] == numbers and any(row[one] for row in rows)]
+        order = {name: place for place, name in enumerate(names)}
+        return min(fit, key=lambda one: (order.get(head[one], len(names)), one), default=None)
+
+    value, name = chosen(VALUES, True), chosen(TEXTS, False)
+    if value is None:
+        value = next((head.index(one) for one in VALUES if one in head and head.index(one) != name), None)
+    if value is None or name is None:
+        return []
+    headless = _whole(rows[0][value]) is not None
+    return [(row[value], row[name]) for row in rows[0 if headless else 1 :]]
+
+
+def _from_lines(text: str) -> list[tuple[object, object]]:
+    """Lines of ``value name``, ``value: name`` or ``value = name``."""
+    form = re.compile(r"\s*(\d+)\s*[:=\s]\s*([^\W\d].*?)\s*")
+    return _every_line(text, form, lambda match: (match[1], match[2]))

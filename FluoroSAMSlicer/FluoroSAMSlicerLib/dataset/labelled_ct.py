@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..drr import CTVolume, LabelVolume
-from .body import DatasetError
+from .errors import DatasetError
 from .label_names import check_name
 from .layers import merged, read_layers
 

@@ -7,10 +7,8 @@ path lengths of all of them.
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +16,8 @@ import numpy as np
 
 from ..drr import Grid, LabelVolume, VolumeError
 from ..drr.reading import read_image
-from ..radiograph.nrrd_header import nrrd_damage
-from ..radiograph.quiet import libraries_silent
-from .body import DatasetError
 from .dicom_seg_labels import dicom_seg_in, read_dicom_seg, segment_names
+from .errors import DatasetError
 from .label_names import (
     FORMS,
     Pairs,
@@ -33,6 +29,7 @@ from .label_names import (
     structures_by_name,
     usable_name,
 )
+from .segment_header import Layers, header_segments, segments_of
 
 MASK_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 _OFF_LATTICE = 0.1
@@ -76,7 +73,7 @@ def structure_names(path: Path | str, names: Path | str | None = None) -> tuple[
         return tuple(sorted({structure_name(name) for name in segment_names(seg)}))
     if path.is_dir():
         return tuple(sorted({structure_name(usable_name(_stem(file), 1)) for file in _mask_files(path)}))
-    segments = {} if names or not _is_nrrd(path) else header_segments(path)
+    segments = {} if names or not _is_nrrd(path) else _usable(header_segments(path))
     if segments:
         return tuple(sorted({structure_name(name) for layer in segments.values() for _, name in layer}))
     return tuple(structures_by_name(_table(path, Path(names) if names else None)))
@@ -165,7 +162,7 @@ def _file(path: Path, names: Path | None) -> Iterator[Layer]:
     import SimpleITK as sitk
 
     image = read_image(path)
-    segments = {} if names else _segments(_metadata(image))
+    segments = {} if names else _usable(segments_of(image))
     count = image.GetNumberOfComponentsPerPixel()
     if not segments and count > 1:
         raise DatasetError(
@@ -239,45 +236,10 @@ def _table(path: Path, names: Path | None) -> Pairs:
     return table
 
 
-def header_segments(path: Path) -> dict[int, Pairs]:
-    """(label value, name) by layer, of the segments in a ``.seg.nrrd``'s header. Raises DatasetError."""
-    import SimpleITK as sitk
-
-    damage = nrrd_damage(path)
-    if damage:
-        raise DatasetError(f"{path}: not a readable label map ({damage})")
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        with libraries_silent():
-            reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise DatasetError(f"{path}: not a readable label map") from error
-    return _segments(_metadata(reader))
-
-
-def _metadata(source) -> dict[str, str]:
-    """The header's entries that are text; damaged ones are no UTF-8, of which SimpleITK makes no string."""
-    found = {}
-    for key in source.GetMetaDataKeys():
-        with suppress(TypeError, UnicodeError, RuntimeError):
-            value = source.GetMetaData(key)
-            value.encode()
-            found[key] = value
-    return found
-
-
-def _segments(header: dict[str, str]) -> dict[int, Pairs]:
-    """(label value, name) of the segments by layer, from the header Slicer writes; empty without any."""
-    layers: dict[int, Pairs] = {}
-    for key, name in header.items():
-        found = re.fullmatch(r"Segment(\d+)_Name", key)
-        if found:
-            value = header.get(f"Segment{found[1]}_LabelValue", str(int(found[1]) + 1))
-            layer = header.get(f"Segment{found[1]}_Layer", "0")
-            if value.isdecimal() and layer.isdecimal():
-                layers.setdefault(int(layer), []).append((int(value), usable_name(name, int(value))))
-    return layers
+def _usable(segments: Layers) -> dict[int, Pairs]:
+    return {
+        layer: [(value, usable_name(name, value)) for value, name in pairs] for layer, pairs in segments.items()
+    }
 
 
 def _described(grid: Grid) -> str:

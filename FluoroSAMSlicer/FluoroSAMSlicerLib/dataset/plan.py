@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .body import DatasetError
+from .errors import DatasetError
 from .settings import SetSettings, Span, voltages
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..anatomy import AnatomyError, resolve, vocabulary
-from .body import DatasetError
+from .errors import DatasetError
 from .run_length import decode
 
 

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .body import DatasetError
+from .errors import DatasetError
 
 SCRATCH = ".partial"
 """Where files grow before they get their name; emptied whenever a run begins or ends."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..anatomy import vocabulary
-from .body import DatasetError
+from .errors import DatasetError
 from .reading import read_set
 from .sample import Sample
 from .shards import ShardReader

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from ..drr import KILOVOLTS
-from .body import DatasetError
+from .errors import DatasetError
 from .label_names import check_name, structure_name
 from .masks import MaskRule
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .body import DatasetError
+from .errors import DatasetError
 from .sample import Sample
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+from itertools import zip_longest
 
-SEPARATORS = (",", ";", "\t", "|")
+SEPARATORS = ("\t", ";", "|", ",")
+"""The likeliest first where a table could have several: a comma stands in names too."""
 
 
 def decoded(content: bytes) -> str:
@@ -17,14 +19,14 @@ def decoded(content: bytes) -> str:
         return content.decode("cp1252", "replace")
 
 
-def table_rows(text: str) -> list[dict[str, str]]:
-    """The rows of a table by the names of its columns, in lower case; cells without blanks around them.
+def table_cells(text: str) -> list[list[str]]:
+    """The rows of a table, a head among them if it has one; cells without blanks around them.
 
-    The separator (comma, semicolon, tab, bar) is the one that cuts the first line into most columns; a line
-    ``sep=;`` before it says so itself. Quoted cells may hold separators and line ends. Empty rows are left
-    out, missing cells are empty. Raises ValueError for what is no table.
+    The separator (comma, semicolon, tab, bar) is the one that cuts most lines, and the first into most columns; a
+    line ``sep=;`` before it says so itself. Quoted cells may hold separators and line ends. Lines that start with
+    "#" are comments; they and empty rows are left out. Raises ValueError for what is no table.
     """
-    lines = text.lstrip("\ufeff").splitlines()
+    lines = [line for line in text.lstrip("\ufeff").splitlines() if not line.lstrip().startswith("#")]
     while lines and not lines[0].strip():
         lines.pop(0)
     if not lines:
@@ -32,17 +34,21 @@ def table_rows(text: str) -> list[dict[str, str]]:
     if lines[0].strip().lower().startswith("sep=") and len(lines[0].strip()) == 5:
         separator = lines.pop(0).strip()[4]
     else:
-        separator = max(SEPARATORS, key=lambda one: len(next(csv.reader([lines[0]], delimiter=one), [])))
+        separator = max(SEPARATORS, key=lambda one: (sum(one in line for line in lines), lines[0].count(one)))
     try:
         rows = list(csv.reader((line + "\n" for line in lines), delimiter=separator, skipinitialspace=True))
     except csv.Error as error:
         raise ValueError(str(error)) from error
-    if not rows:
-        return []
-    head = [name.strip().lower() for name in rows[0]]
-    found = []
-    for row in rows[1:]:
-        cells = [cell.strip() for cell in row] + [""] * (len(head) - len(row))
-        if any(cells):
-            found.append({name: cell for name, cell in zip(head, cells, strict=False) if name})
-    return found
+    stripped = ([cell.strip() for cell in row] for row in rows)
+    return [row for row in stripped if any(row)]
+
+
+def table_rows(text: str) -> list[dict[str, str]]:
+    """The rows of a table by the names of its columns, in lower case; missing cells are empty.
+
+    See :func:`table_cells`.
+    """
+    head, *rows = table_cells(text) or [[]]
+    return [
+        {name.lower(): cell for name, cell in zip_longest(head, row, fillvalue="") if name} for row in rows
+    ]

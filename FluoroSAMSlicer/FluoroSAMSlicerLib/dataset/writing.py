@@ -11,9 +11,9 @@ from pathlib import Path
 
 from .. import __version__
 from .batch import STOP, Batch, BatchResult, Job, batches, forget
-from .body import DatasetError
 from .catalogue import records, write_catalogue
 from .engines import Engine, in_this_process
+from .errors import DatasetError
 from .labelled_ct import CTSource, LabelledCT, distinct
 from .plan import Plan, plan
 from .set_folder import SCRATCH, SetFolder, as_json

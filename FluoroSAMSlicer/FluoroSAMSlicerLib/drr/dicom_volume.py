@@ -3,79 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from .dicom_series import Series, header_of, numbers_of, series_in
 from .errors import VolumeError
 from .slices import Stack, stacked
 
-HEADER = (
-    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription", "SeriesNumber", "Modality",
-    "ImageType", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
-    "NumberOfFrames", "InstanceNumber",
-)  # fmt: skip
 AIR_HU = -1000
 METAL_HU = 3071
-
-
-@dataclass(eq=False)
-class Series:
-    """The files of one Series Instance UID; ``scouts`` are its localizers, ``doubles`` what is there twice."""
-
-    uid: str
-    description: str = ""
-    number: str = ""
-    modality: str = ""
-    headers: list = field(default_factory=list)
-    files: list[Path] = field(default_factory=list)
-    scouts: int = 0
-    doubles: int = 0
-
-    @property
-    def slices(self) -> int:
-        return sum(int(header.get("NumberOfFrames") or 1) for header in self.headers)
-
-    def __str__(self) -> str:
-        what = f"{self.slices} slices" if self.slices != 1 else "1 slice"
-        if not self.slices and self.scouts:
-            what = f"{self.scouts} localizer"
-        title = f", {self.description!r}" if self.description else ""
-        return f"{self.uid} ({self.modality or 'no modality'}, {what}{title})"
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a file has the DICOM prefix."""
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
-
-
-def series_in(folder: Path) -> list[Series]:
-    """The image series among the files of a folder, those with most slices first."""
-    found: dict[str, Series] = {}
-    instances: dict[str, set[str]] = {}
-    for path in sorted(file for file in folder.iterdir() if file.is_file()):
-        header = _header(path)
-        if header is None or "Rows" not in header or "SeriesInstanceUID" not in header:
-            continue
-        uid = str(header.SeriesInstanceUID)
-        series = found.setdefault(uid, Series(uid))
-        series.description = series.description or str(header.get("SeriesDescription") or "").strip()
-        series.modality = series.modality or _modality(header) or ""
-        instance = str(header.get("SOPInstanceUID") or path)
-        if instance in instances.setdefault(uid, set()):
-            series.doubles += 1
-        elif "LOCALIZER" in (header.get("ImageType") or ()):
-            series.scouts += 1
-        else:
-            series.headers.append(header)
-            series.files.append(path)
-        instances[uid].add(instance)
-    return sorted(found.values(), key=lambda series: (-series.slices, series.uid))
 
 
 def read_dicom_volume(path: Path, series: str | None, any_modality: bool):
@@ -119,11 +56,13 @@ def _chosen(folder: Path, uid: str | None) -> Series:
 
 
 def _single(path: Path) -> Series:
-    header = _header(path)
+    from ..radiograph.dicom import is_localizer, modality_of
+
+    header = header_of(path)
     if header is None or "Rows" not in header:
         raise VolumeError(f"{path}: is DICOM without an image, truncated or damaged")
-    series = Series(str(header.get("SeriesInstanceUID") or ""), modality=_modality(header) or "")
-    if "LOCALIZER" in (header.get("ImageType") or ()):
+    series = Series(str(header.get("SeriesInstanceUID") or ""), modality=modality_of(header) or "")
+    if is_localizer(header):
         raise VolumeError(
             f"{path}: is a localizer (a projection), not a volume; give the folder of the CT's slices"
         )
@@ -142,14 +81,14 @@ def _slices(series: Series) -> tuple[np.ndarray, Stack]:
     _same_size(headers)
     keywords = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
     for keyword, numbers in zip(keywords, (3, 6, 2), strict=True):
-        bad = sum(_numbers(header.get(keyword), numbers) is None for header in headers)
+        bad = sum(numbers_of(header.get(keyword), numbers) is None for header in headers)
         if bad:
             raise VolumeError(
                 f"{bad} of {len(headers)} slices have no {keyword}, so that their place is not known"
             )
     stack = stacked(
         *(
-            [_numbers(header.get(keyword), numbers) for header in headers]
+            [numbers_of(header.get(keyword), numbers) for header in headers]
             for keyword, numbers in zip(keywords, (3, 6, 2), strict=True)
         )
     )
@@ -188,7 +127,7 @@ def _frames(path: Path) -> tuple[np.ndarray, Stack]:
     columns = []
     for name, keyword, numbers in wanted:
         groups = [group(frame, name) for frame in range(count)]
-        values = [None if one is None else _numbers(one.get(keyword), numbers) for one in groups]
+        values = [None if one is None else numbers_of(one.get(keyword), numbers) for one in groups]
         missing = sum(value is None for value in values)
         if missing:
             raise VolumeError(
@@ -215,7 +154,7 @@ def _plane(dataset, path: Path, frame: int, transform=None) -> np.ndarray:
     try:
         stored, padding = stored_values(path, dataset, frame)
     except RadiographError as error:
-        raise VolumeError(str(error).removeprefix(f"{path}: ")) from error
+        raise VolumeError(str(error).replace(str(path), path.name, 1)) from error
     if stored.ndim != 2:
         raise VolumeError(f"{path.name} is a colour picture, no slice of a CT")
     source = dataset if transform is None else transform
@@ -240,31 +179,6 @@ def _same_size(headers: Sequence) -> None:
     if len(sizes) > 1:
         listed = ", ".join(f"{width} x {height}" for width, height in sorted(sizes))
         raise VolumeError(f"its slices differ in size ({listed} pixels); they belong to several scans")
-
-
-def _numbers(value, count: int) -> list[float] | None:
-    try:
-        numbers = [float(part) for part in value]
-    except (TypeError, ValueError):
-        return None
-    return numbers if len(numbers) == count and np.isfinite(numbers).all() else None
-
-
-def _modality(header) -> str | None:
-    from ..radiograph.dicom import modality_of
-
-    return modality_of(header)
-
-
-def _header(path: Path):
-    import pydicom
-
-    try:
-        return pydicom.dcmread(
-            path, stop_before_pixels=True, specific_tags=list(HEADER), force=not is_dicom(path)
-        )
-    except Exception:
-        return None
 
 
 def _dataset(path: Path):

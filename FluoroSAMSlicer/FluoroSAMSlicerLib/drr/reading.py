@@ -20,7 +20,8 @@ def read_volume(path: str | Path, series: str | None = None, any_modality: bool 
     path = Path(path)
     if not path.exists():
         raise VolumeError(f"{path}: no such file or folder")
-    from .dicom_volume import is_dicom, read_dicom_volume
+    from .dicom_series import is_dicom
+    from .dicom_volume import read_dicom_volume
     from .nifti import is_nifti, read_nifti
 
     try:
@@ -58,7 +59,7 @@ def read_image(path: Path):
 
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     from ..radiograph.nrrd_header import nrrd_damage
-    from ..radiograph.quiet import libraries_silent
+    from ..radiograph.quiet import itk_cause, libraries_silent
 
     damage = nrrd_damage(path)
     if damage:
@@ -67,9 +68,4 @@ def read_image(path: Path):
         with libraries_silent():
             return sitk.ReadImage(str(path))
     except RuntimeError as error:
-        raise VolumeError(f"{path}: not a readable volume ({_cause(error)})") from error
-
-
-def _cause(error: RuntimeError) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].removeprefix("ITK ERROR: ") if lines else "unknown cause"
+        raise VolumeError(f"{path}: not a readable volume ({itk_cause(error)})") from error

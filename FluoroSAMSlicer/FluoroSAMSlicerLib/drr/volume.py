@@ -100,25 +100,22 @@ class CTVolume:
 
         series: the Series Instance UID, or its end, to take where the folder holds several volumes.
         any_modality: take DICOM that is no CT. rescale: (slope, intercept) that make HU of the file's values.
-        Raises VolumeError naming the file and the cause; a volume of one value throughout is no CT, nor is one
-        scaled to 0..1. Values that look otherwise than HU are warned of (UserWarning), see `hounsfield_doubt`.
+        Raises VolumeError naming the file and the cause; a volume of one value throughout is no CT, nor is one of
+        fractions, a mask, or one with values that no scanner writes. Values that look otherwise than HU are warned
+        of (UserWarning), see `hounsfield_doubt`.
         """
-        from .hounsfield import hounsfield_doubt, refuse_unit_scale
+        from .hounsfield import hounsfield_doubt
         from .reading import read_volume
 
         voxels, origin, spacing, direction = read_volume(path, series, any_modality)
         if rescale is not None:
             voxels = np.asarray(voxels, np.float64) * rescale[0] + rescale[1]
-        try:
-            refuse_unit_scale(voxels)
-        except VolumeError as error:
-            raise VolumeError(f"{path}: {error}") from error
         ct = _named(cls, path, voxels, origin, spacing, direction)
         try:
+            doubt = hounsfield_doubt(voxels)
             ct.require_contrast()
         except VolumeError as error:
             raise VolumeError(f"{path}: {error}") from error
-        doubt = hounsfield_doubt(ct.hu)
         if doubt:
             warnings.warn(f"{path}: {doubt}", UserWarning, stacklevel=2)
         return ct

@@ -38,6 +38,8 @@ RECONSTRUCTIONS = {
     "1.2.840.10008.5.1.4.1.1.13.1.1": "X-ray 3D angiography",
     "1.2.840.10008.5.1.4.1.1.13.1.2": "X-ray 3D craniofacial",
 }
+LOCALIZERS = ("LOCALIZER", "SCOUT", "TOPOGRAM", "SCANOGRAM", "SURVIEW")
+"""What makers write in Image Type, or in the description of a series of their own."""
 SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 FRAME_GROUPS = (
     "PixelMeasuresSequence",
@@ -131,6 +133,22 @@ def modality_of(dataset: Dataset) -> str | None:
     return next(known, None) or str(dataset.get("Modality") or "").strip().upper() or None
 
 
+def is_localizer(header: Dataset) -> bool:
+    """Whether a CT image is a projection for planning: by its Image Type, or by what its series is called where it
+    is no axial slice."""
+    kind, named = (
+        any(word in str(header.get(keyword)).upper() for word in LOCALIZERS)
+        for keyword in ("ImageType", "SeriesDescription")
+    )
+    if kind:
+        return True
+    try:
+        turn = [float(cosine) for cosine in header.ImageOrientationPatient]
+        return named and abs(float(np.cross(turn[:3], turn[3:])[2])) < 0.5
+    except (AttributeError, TypeError, ValueError, IndexError):
+        return False
+
+
 def _parsed(path: Path) -> Dataset:
     try:
         dataset = pydicom.dcmread(path, force=True, defer_size="1 MB")
@@ -155,7 +173,7 @@ def _refuse(path: Path, dataset: Dataset) -> int:
     width, height = int(dataset.Columns), int(dataset.Rows)
     refuse_size(path, width, height)
     count = int(dataset.get("NumberOfFrames") or 1)
-    localizer = modality == "CT" and count == 1 and "LOCALIZER" in (dataset.get("ImageType") or ())
+    localizer = modality == "CT" and count == 1 and is_localizer(dataset)
     reconstruction = RECONSTRUCTIONS.get(str(dataset.get("SOPClassUID")))
     if reconstruction or (modality in SECTIONAL and not localizer):
         what = f"a volume of {count} slices" if count > 1 else f"a slice of a {modality} study"

@@ -17,7 +17,8 @@ from .image import (
     refuse_frame,
     refuse_size,
 )
-from .rewritten import ORIENTATION, grey_alpha_as_rgba, tiff_as_stored
+from .rewritten import grey_alpha_as_rgba, tiff_as_stored
+from .tiff import ORIENTATION, TiffPage, read_wide_page
 
 TURNS = {
     2: lambda a: a[:, ::-1],
@@ -30,10 +31,7 @@ TURNS = {
 }
 """From stored pixels (H, W) to the picture as displayed, by orientation (TIFF 6.0, EXIF 2.3 4.6.4 A)."""
 SCREEN_GAMMA = 2.2
-WHITE_IS_ZERO = 0
-GREY_ALPHA = 4
-BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
-"""Tags of TIFF 6.0; the orientation also stands in the EXIF data of photographs."""
+GREY_ALPHA, COLOUR, COLOUR_ALPHA = 4, 2, 6
 
 
 def read_picture(path: Path, frame: int, invert: bool | None) -> Radiograph:
@@ -45,32 +43,31 @@ def read_picture(path: Path, frame: int, invert: bool | None) -> Radiograph:
     is that of ordinary screens. The notes say so.
     """
     notes = ["inverted as asked"] if invert else []
+    gamma = None
     try:
-        with Image.open(path) as picture:
-            refuse_size(path, *picture.size)
-            count = getattr(picture, "n_frames", 1)
-            refuse_frame(path, frame, count)
-            picture.seek(frame)
-            asked = int(picture.getexif().get(ORIENTATION, 1) or 1)
-            gamma = _gamma(picture)
-            turned = picture.format == "TIFF" and asked in TURNS  # ITK would turn it too, and keep 8 bits
-            wide = None if turned else _sixteen_bit_colour(path, picture)
-            values, mode = wide or _grey(_as_stored(path, picture, frame, asked))
-            if asked in TURNS:
-                values = np.ascontiguousarray(TURNS[asked](values))
-            if asked in TURNS:
-                notes.append(
-                    f"turned as the file asks (orientation {asked}); pixels count in the turned picture"
+        wide = _tiff(path, frame)
+        if wide:
+            values, mode, count, asked = wide.values, wide.kind, wide.count, wide.orientation
+        else:
+            with Image.open(path) as picture:
+                refuse_size(path, *picture.size)
+                count = getattr(picture, "n_frames", 1)
+                refuse_frame(path, frame, count)
+                picture.seek(frame)
+                asked = int(picture.getexif().get(ORIENTATION, 1) or 1)
+                gamma = _gamma(picture)
+                values, mode = _sixteen_bit_png(path, picture) or _grey(
+                    _as_stored(path, picture, frame, asked)
                 )
+        if asked in TURNS:
+            values = np.ascontiguousarray(TURNS[asked](values))
+            notes.append(f"turned as the file asks (orientation {asked}); pixels count in the turned picture")
     except Image.DecompressionBombError as error:
         raise RadiographError(
             f"{path}: declares more pixels than any X-ray detector has ({cause(error)})"
         ) from error
     except UnidentifiedImageError as error:
-        if path.read_bytes()[:2] not in (b"II", b"MM"):
-            raise RadiographError(f"{path}: is damaged or no picture of a known kind") from error
-        values, mode, count, gamma = _by_itk(path), "16-bit colour", 1, None
-        refuse_frame(path, frame, count)
+        raise RadiographError(f"{path}: is damaged or no picture of a known kind") from error
     except RadiographError:
         raise
     except Exception as error:
@@ -93,6 +90,19 @@ def read_picture(path: Path, frame: int, invert: bool | None) -> Radiograph:
         stored_range=(float(values.min()), float(values.max())),
         notes=tuple(notes),
     )
+
+
+def _tiff(path: Path, frame: int) -> TiffPage | None:
+    """The page of a TIFF that Pillow gets wrong or cannot read; None for all else."""
+    with path.open("rb") as file:
+        if file.read(2) not in (b"II", b"MM"):
+            return None
+    try:
+        with Image.open(path):
+            known = True
+    except UnidentifiedImageError:
+        known = False
+    return read_wide_page(path, frame, any_width=not known)
 
 
 def _as_stored(path: Path, picture: Image.Image, frame: int, asked: int) -> Image.Image:
@@ -124,33 +134,22 @@ def _grey(picture: Image.Image) -> tuple[np.ndarray, str]:
     if mode in ("LA", "La"):
         return np.asarray(picture)[..., 0], mode
     if mode.startswith(("I", "F")):
-        values = np.asarray(picture)
-        tags = getattr(picture, "tag_v2", {})
-        if mode == "I" and tags.get(BITS_PER_SAMPLE) == (32,) and tags.get(SAMPLE_FORMAT, (1,)) == (1,):
-            values = values.view(np.uint32)  # which Pillow takes for signed
-        if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:  # Pillow turns 8 bits itself, more it does not
-            values = np.iinfo(np.uint16).max - values if mode.startswith("I;16") else values.max() - values
-        return values, mode
+        return np.asarray(picture), mode
     return luminance(np.asarray(picture.convert("RGB"))), mode
 
 
-def _sixteen_bit_colour(path: Path, picture: Image.Image) -> tuple[np.ndarray, str] | None:
-    """Values of a PNG or one-page TIFF of 16 bits with colour or alpha, of which Pillow keeps 8; else None."""
-    if picture.mode not in ("RGB", "RGBA", "LA") or getattr(picture, "n_frames", 1) > 1:
+def _sixteen_bit_png(path: Path, picture: Image.Image) -> tuple[np.ndarray, str] | None:
+    """Values of a PNG of 16 bits with colour or alpha, of which Pillow keeps 8; None for all else."""
+    if picture.format != "PNG":
         return None
-    if picture.format == "PNG":
-        with path.open("rb") as file:
-            bits, kind = file.read(26)[24:26]  # ISO/IEC 15948 11.2.2
-        if (bits, kind) == (16, GREY_ALPHA):
-            with Image.open(grey_alpha_as_rgba(path)) as apart:
-                pairs = np.asarray(apart).astype(np.uint16)
-            return pairs[..., 0] << 8 | pairs[..., 1], "16-bit grey with alpha"
-    else:
-        bits = max(getattr(picture, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,)))
-    return (_by_itk(path), "16-bit colour") if bits == 16 else None
-
-
-def _by_itk(path: Path) -> np.ndarray:
+    with path.open("rb") as file:
+        bits, kind = file.read(26)[24:26]  # ISO/IEC 15948 11.2.2
+    if bits != 16 or kind not in (GREY_ALPHA, COLOUR, COLOUR_ALPHA):
+        return None
+    if kind == GREY_ALPHA:
+        with Image.open(grey_alpha_as_rgba(path)) as apart:
+            pairs = np.asarray(apart).astype(np.uint16)
+        return pairs[..., 0] << 8 | pairs[..., 1], "16-bit grey with alpha"
     from .slice import slice_values
 
-    return slice_values(path)[0]
+    return slice_values(path)[0], "16-bit colour"

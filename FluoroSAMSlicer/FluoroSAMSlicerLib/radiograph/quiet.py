@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+CAUSES = (
+    ("it is of no kind that is read here", ("unable to determine imageio", "no image io", "create io")),
+    ("its axes are not at right angles", ("orthonormal", "direction cosines", "determinant")),
+    ("its data are compressed in a way, or by a library, that is not here", ("encoding not", "compression")),
+    (
+        "it is truncated, or its data are damaged",
+        ("eof", "expected", "data read", "trunc", "short", "cannot be read"),
+    ),
+)
+"""What errors of ITK come down to, by words that occur in them."""
 _lock = threading.Lock()
 _depth = 0
 _kept: int | None = None
@@ -35,6 +46,15 @@ def libraries_silent() -> Iterator[None]:
                 os.dup2(_kept, 2)
                 os.close(_kept)
                 _kept = None
+
+
+def itk_cause(error: RuntimeError) -> str:
+    """The cause of an error of SimpleITK in words of ours; its own lines name source files and addresses."""
+    text = re.sub(r'"[^"]*"|\S*[/\\]\S*', "", str(error)).lower()  # without paths
+    for cause, words in CAUSES:
+        if any(word in text for word in words):
+            return cause
+    return "its header or its data are damaged"
 
 
 def _redirected() -> int | None:

@@ -19,6 +19,7 @@ from .image import (
     refuse_size,
 )
 from .nrrd_header import nrrd_damage
+from .quiet import itk_cause
 
 
 def read_slice(path: Path, frame: int, invert: bool | None) -> Radiograph:
@@ -66,9 +67,9 @@ def slice_values(path: Path) -> tuple[np.ndarray, tuple[float, float]]:
             _refuse_short_nifti(path, width * height)
         image = reader.Execute()
     except RuntimeError as error:
-        lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith("Reason:")]
-        last = cause(RuntimeError(lines[-1].removeprefix("ITK ERROR: "))) if lines else "no reason given"
-        raise RadiographError(f"{path}: is truncated, damaged or of no known kind ({last})") from error
+        raise RadiographError(
+            f"{path}: is truncated, damaged or of no known kind ({itk_cause(error)})"
+        ) from error
     colours = image.GetNumberOfComponentsPerPixel()
     values = sitk.GetArrayFromImage(image).reshape(height, width, -1)
     if colours > 4:

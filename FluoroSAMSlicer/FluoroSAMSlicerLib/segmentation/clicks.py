@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from .prediction import THRESHOLD, Candidates
+from .candidates import THRESHOLD, Candidates
 from .prompt import Prompt
 
 REACH = 1 / 32

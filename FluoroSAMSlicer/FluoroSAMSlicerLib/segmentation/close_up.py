@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..model import InputFrame
-from .prediction import THRESHOLD, Candidates
+from .candidates import THRESHOLD, Candidates
 from .prompt import Prompt
 
 

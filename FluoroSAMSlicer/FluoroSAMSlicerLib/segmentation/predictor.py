@@ -16,13 +16,14 @@ from torch import Tensor
 
 from ..model import FluoroSAM, Provenance, as_mask_prompt, load_model, pixel_values
 from ..model.storage import WEIGHTS, Tokens, locate_model, read_description
+from .candidates import Candidates
 from .clicks import obeying, outlasting
 from .close_up import LOOKS, CloseUp, Window, window_of
 from .device import choose_device, half_type, memory_is_full, sensible_threads, thread_count
 from .embedding import EmbeddingCache, ImageEmbedding, image_key, one_by_one
 from .errors import DeviceError, ImageError, PromptError
 from .precision import HalfMatrices
-from .prediction import Candidates, Prediction
+from .prediction import Prediction
 from .prompt import Prompt, named_structure
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..body import Body, DatasetError
+from ..body import Body
+from ..errors import DatasetError
 from .regions import REGIONS, Place
 from .skeleton import Skeleton, skeleton
 

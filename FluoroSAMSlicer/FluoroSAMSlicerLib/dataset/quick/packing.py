@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..body import Body, DatasetError
+from ..body import Body
+from ..errors import DatasetError
 from .regions import places_of
 
 HELD_OUT = ("ts_real_abdopelvis", "spl_head_neck")
