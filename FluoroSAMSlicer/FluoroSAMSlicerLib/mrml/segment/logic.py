@@ -120,6 +120,7 @@ class Logic:
 
     frameCount = _part("_run", RunSegments.frameCount)
     doubtfulFrames = _part("_run", RunSegments.doubtfulFrames)
+    showRunFrame = _part("_run", RunSegments.showRunFrame)
     followRequest = _part("_run", RunSegments.followRequest)
     applyRun = _part("_run", RunSegments.applyRun)
 

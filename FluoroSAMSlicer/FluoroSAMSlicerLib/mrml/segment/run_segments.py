@@ -11,6 +11,7 @@ from ..nodes.naming import structure_for
 from ..nodes.references import weak
 from ..nodes.segments import TAG_PREFIX, segment_mask, set_segment
 from ..nodes.sequences import (
+    browser_of,
     doubtful_frames,
     frame_count,
     frame_image,
@@ -48,6 +49,12 @@ class RunSegments:
     def doubtfulFrames(self, volumeNode) -> list[int]:
         """The frames, from 0, that somebody should look at."""
         return doubtful_frames(volumeNode)
+
+    def showRunFrame(self, volumeNode, frame: int) -> None:
+        """Have the volume's browser show a frame, counted from 0."""
+        if not 0 <= frame < frame_count(volumeNode) or frame_count(volumeNode) < 2:
+            raise SceneError(f"{volumeNode.GetName()} has no frame {frame + 1}.")
+        browser_of(volumeNode).SetSelectedItemNumber(frame)
 
     def followRequest(self, volumeNode, direction: str = "both") -> FollowRequest:
         """Carry the segments of the frame that is shown to the others: ``both`` ways, ``forwards`` or ``backwards``.

@@ -14,7 +14,8 @@ from .slice_tool import ADD, BOX, OFF, REMOVE
 class ClickSection:
     """``onTool(tool)`` hears of the tool that is on; ``actions`` are called by the buttons and keys named
     ``newSegment``, ``startFromMask``, ``clearClicks``, ``undo``, ``redo``, ``removeSegment``, ``candidate``,
-    ``previous`` and ``next``. Keys work while the module is open, ``window`` is the window they work in.
+    ``nextDoubt``, ``previous`` and ``next``. Keys work while the module is open, ``window`` is the window they work
+    in.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class ClickSection:
             ("Z", ui.undoButton, self._actions["undo"]),
             ("Y", ui.redoButton, self._actions["redo"]),
             ("N", ui.newSegmentButton, self._actions["newSegment"]),
+            ("U", ui.nextDoubtButton, self._actions["nextDoubt"]),
             ("C", ui.nextCandidateButton, self._actions["candidate"]),
             ("Q", None, self._actions["previous"]),
             ("W", None, self._actions["next"]),

@@ -12,10 +12,14 @@ from ..background import BackgroundJobs
 from .checkpoint_request import INSTALL
 from .context import Context
 
+FOLLOW = "follow"
+"""Kind of the requests of `mrml.segment.run_job`, which needs packages that may be missing."""
+
 
 class Jobs:
     """``onSegment(segmentId)`` hears of every mask that was put into the scene, ``onEncoded()`` of every image
-    that was prepared, ``onInstalled(model)`` of a checkpoint, ``onIdle()`` of the end of all work."""
+    that was prepared, ``onInstalled(model)`` of a checkpoint, ``onRun(request, result)`` of a run that was followed,
+    ``onIdle()`` of the end of all work."""
 
     def __init__(
         self,
@@ -24,12 +28,13 @@ class Jobs:
         onSegment: Callable[[str], None],
         onEncoded: Callable[[], None],
         onInstalled: Callable[[object], None],
+        onRun: Callable[[object, object], None],
         onIdle: Callable[[], None],
     ) -> None:
         self._context, self._background = context, background
         self._logic, self._status = context.logic, context.status
         self._onSegment, self._onEncoded, self._onInstalled = onSegment, onEncoded, onInstalled
-        self._onIdle = onIdle
+        self._onRun, self._onIdle = onRun, onIdle
         self._refused: set[str] = set()
         self._asked = self._done = 0
         background.listener = self
@@ -66,6 +71,9 @@ class Jobs:
         self._done += 1
         if request.kind == INSTALL:
             self._onInstalled(result)
+            return
+        if request.kind == FOLLOW:
+            self._onRun(request, result)
             return
         if request.slot in self._refused:
             return

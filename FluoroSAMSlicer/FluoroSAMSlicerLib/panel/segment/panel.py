@@ -18,6 +18,7 @@ from .install_box import InstallBox
 from .jobs import Jobs
 from .model_section import ModelSection
 from .prompting import Prompting
+from .run_section import RunSection
 from .slice_tool import OFF, SliceTool
 from .slice_views import SliceViews
 from .table import SegmentTable
@@ -39,6 +40,7 @@ class Panel:
     table: SegmentTable
     details: SegmentDetails
     export: ExportSection
+    run: RunSection
     model: ModelSection
     install: InstallBox
     prompting: Prompting
@@ -207,6 +209,7 @@ class Panel:
             usable and context.logic.canRedo(volume),
         )
         self.export.refresh()
+        self.run.refresh(bool(states))
 
     def _segmentation(self):
         return self.context.logic.segmentationFor(self.context.volume, create=False)

@@ -27,6 +27,7 @@ from .jobs import Jobs
 from .model_section import ModelSection
 from .panel import Panel
 from .prompting import Prompting
+from .run_section import RunSection
 from .slice_tool import SliceTool
 from .slice_views import SliceViews
 from .table import SegmentTable
@@ -60,6 +61,7 @@ def segment_panel(
             panel.onSegment,
             lambda: panel.image.describe(),
             lambda model: panel.model.installed(model),
+            lambda request, result: panel.run.done(request, result),
             panel.later,
         )
         panel.prompting = Prompting(context, BoxOutline(logic.scene), panel.later, panel.onChosen)
@@ -80,6 +82,7 @@ def segment_panel(
         panel.details = SegmentDetails(
             ui, panel.prompting.candidate, panel.prompting.threshold, panel.onColor
         )
+        panel.run = RunSection(ui, context)
         panel.export = ExportSection(ui, context, settings, _dicom_file)
         panel.model = ModelSection(ui, context, settings, panel.onModel)
         panel.tool = SliceTool(
@@ -99,6 +102,7 @@ def segment_panel(
             "redo": panel.prompting.redo,
             "removeSegment": panel.prompting.remove,
             "candidate": lambda: panel.prompting.candidate(1),
+            "nextDoubt": panel.run.nextDoubt,
             "previous": lambda: panel.table.step(-1),
             "next": lambda: panel.table.step(1),
         }
