@@ -13,14 +13,14 @@ from PIL import Image
 
 from .errors import RunError
 
-SIDE = 128
+SIDE = 96
 """Longer side of the copies. Motion is smooth; finer copies cost time and find noise."""
 
 UPSAMPLED = 4
 """The shift is found to a fourth of a small pixel."""
 
-RADIUS, WARPS = 7, 3
-"""Window (small pixels) and steps of the flow; more of either changed the flow of shifted noise by less than 0.01."""
+RADIUS, WARPS = 5, 2
+"""Window (small pixels) and steps of the flow. More of either changed the flow of shifted noise by less than 0.01."""
 
 GAIN = 0.98
 """A shift or flow has to bring the frames nearer than this share of the difference without it, or is not believed."""
