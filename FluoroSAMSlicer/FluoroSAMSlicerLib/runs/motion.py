@@ -59,7 +59,7 @@ class Motion:
             return mask.copy()
         height, width = self.size
         away = [
-            np.asarray(Image.fromarray(part).resize((width, height), Image.BILINEAR)) for part in self.flow
+            np.asarray(Image.fromarray(part).resize((width, height), Image.Resampling.BILINEAR)) for part in self.flow
         ]
         rows, columns = np.mgrid[:height, :width]
         x = np.rint(columns + away[0]).astype(np.intp)
@@ -79,7 +79,7 @@ def small(pixels: np.ndarray) -> np.ndarray:
     height, width = pixels.shape
     scale = min(1.0, SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(Image.fromarray(np.asarray(pixels, np.float32)).resize(size, Image.BOX), np.float32)
+    return np.asarray(Image.fromarray(np.asarray(pixels, np.float32)).resize(size, Image.Resampling.BOX), np.float32)
 
 
 def motion(before: np.ndarray, after: np.ndarray, size: tuple[int, int]) -> Motion:

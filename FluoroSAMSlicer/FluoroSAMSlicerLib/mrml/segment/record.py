@@ -73,14 +73,14 @@ class Record:
         node = self.shown_segmentation
         return None if node is None else frame_segmentation(node, self.frame)
 
+    @segmentation.setter
+    def segmentation(self, node) -> None:
+        self.node.SetNodeReferenceID(SEGMENTATION, node.GetID())
+
     @property
     def shown_segmentation(self):
         """The segmentation node in the scene, which all frames of a run share."""
         return self.node.GetNodeReference(SEGMENTATION)
-
-    @segmentation.setter
-    def segmentation(self, node) -> None:
-        self.node.SetNodeReferenceID(SEGMENTATION, node.GetID())
 
     def keys(self) -> list[str]:
         """Keys of the segments that have prompts, in the order in which they got them."""

@@ -71,7 +71,7 @@ class RunSegments:
         if direction not in DIRECTIONS:
             raise SceneError(f"{direction!r} is no direction: give both, forwards or backwards.")
         record = self._segments.record(volumeNode)
-        start = frame_of(volumeNode)
+        start = frame_of(volumeNode) or 0
         followed = tuple(filter(None, (self._followed(record, one) for one in self._ids(record))))
         if not followed:
             raise SceneError("This frame has no segments to carry on. Segment a structure in it first.")
