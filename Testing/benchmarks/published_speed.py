@@ -110,7 +110,7 @@ def own_predictor(kind, network, tokenizer, threads: int):
     from FluoroSAMSlicerLib.segmentation.precision import HalfMatrices
 
     predictor = kind(network, tokenizer, Provenance("random", "", ""), device="cpu", threads=threads)
-    predictor._halved = HalfMatrices(network.image)
+    predictor.inference.halved = HalfMatrices(network.image)
     return predictor
 
 
@@ -175,7 +175,7 @@ class Plain:
 
 
 def new_text(predictor, embedding) -> None:
-    predictor._codes.clear()
+    predictor.inference.codes.clear()
     _ = predictor.predict(embedding, text="left femur").mask
 
 

@@ -78,7 +78,7 @@ def measure_predictor(wanted: argparse.Namespace) -> None:
     height, width = embedding.size
     click = {"points": [(width / 2, height / 2)], "labels": [1], "previous": first}
     for _ in images:
-        chosen._codes.clear()
+        chosen.inference.codes.clear()
         figures.setdefault("prompt: text, new", []).append(
             seconds(lambda: chosen.predict(embedding, text=wanted.text).mask)
         )

@@ -123,7 +123,7 @@ def test_a_gpu_that_is_too_small_is_one_line_and_a_note_in_the_report(run, image
     """The GPU is pretended to be there and to be full; the CPU makes the masks."""
     import torch
     from FluoroSAMSlicerLib.model import FluoroSAM
-    from FluoroSAMSlicerLib.segmentation import predictor
+    from FluoroSAMSlicerLib.segmentation import inference
 
     network_to = FluoroSAM.to
 
@@ -132,7 +132,7 @@ def test_a_gpu_that_is_too_small_is_one_line_and_a_note_in_the_report(run, image
             raise torch.OutOfMemoryError("CUDA out of memory")
         return network_to(network, device)
 
-    monkeypatch.setattr(predictor, "choose_device", torch.device)
+    monkeypatch.setattr(inference, "choose_device", torch.device)
     monkeypatch.setattr(FluoroSAM, "to", full)
     result = run("segment", image, "--text", "heart", "--device", "cuda", "--json", "--output", "out")
     assert result.exit_code == 0, result.output

@@ -76,7 +76,7 @@ def published(record, folder, device: str) -> None:
         predictor = Predictor.load(folder / "weights.safetensors", device=device, half=half)
         for row, name in enumerate(("text", "text_point")):
             predictor.tokenizer = RecordedTokens(reference["token_ids"].long()[row : row + 1])
-            predictor._codes.clear()
+            predictor.inference.codes.clear()
             embedding = predictor.encode(image)
             prompts = {"text": "left femur"}
             if f"{name}.points" in reference:

@@ -24,7 +24,7 @@ def measure(record, wanted) -> None:
     record.add(f"{name}: making it", time.perf_counter() - begin, "s, not counted below")
     begin = time.perf_counter()
     predictor = Predictor(network, Phrases(), Provenance("random", "", ""), device=device)
-    predictor._halved = HalfMatrices(network.image)
+    predictor.inference.halved = HalfMatrices(network.image)
     wait(on_gpu)
     record.add(f"{name}: onto the device", time.perf_counter() - begin, "s")
     record.note(f"Images are encoded in {predictor.half or torch.float32}.")
@@ -45,11 +45,11 @@ def measure(record, wanted) -> None:
     features = plain.encode(image)
 
     def new_text():
-        predictor._codes.clear()
+        predictor.inference.codes.clear()
         return predictor.predict(embedding, text="left femur").mask
 
     def twenty():
-        predictor._codes.clear()
+        predictor.inference.codes.clear()
         return [predictor.predict(embedding, text=text, allow_unknown=True).mask for text in names]
 
     pairs = {
@@ -97,7 +97,7 @@ def compiled(record, name, predictor, image) -> None:
     """Whether a CUDA graph of the encoder pays within ten images."""
     values = torch.rand(1, 3, predictor.network.config.image_size, predictor.network.config.image_size).cuda()
     try:
-        with torch.inference_mode(), predictor._in_half(), predictor._matrices():
+        with torch.inference_mode(), predictor.inference.in_half(), predictor.inference.matrices():
             encode = predictor.network.encode_image
             for _ in range(2):
                 encode(values)

@@ -27,7 +27,7 @@ def pyramid() -> Predictor:
     network = FluoroSAM(config).eval()
     predictor = Predictor(network, Codes(), Provenance("random", "", ""), device="cpu", threads=1)
     table = torch.randn(1000, config.width)
-    predictor._code = lambda phrase: table[Codes().encode([phrase])]
+    predictor.inference.code = lambda phrase: table[Codes().encode([phrase])]
     return predictor
 
 

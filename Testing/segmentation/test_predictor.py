@@ -85,8 +85,8 @@ def test_a_group_is_asked_for_by_its_own_name(predictor, embedding, monkeypatch)
     asked = []
     encode = predictor.tokenizer.encode
     monkeypatch.setattr(predictor.tokenizer, "encode", lambda texts: asked.extend(texts) or encode(texts))
-    predictor._codes.pop("ribs", None)
-    predictor._codes.pop("lungs", None)
+    predictor.inference.codes.pop("ribs", None)
+    predictor.inference.codes.pop("lungs", None)
     for _ in range(2):
         assert predictor.predict(embedding, text="both lungs").structure.members
     assert asked == ["lungs"]
@@ -257,7 +257,7 @@ def small_gpu(predictor, model_folder, monkeypatch):
 
         monkeypatch.setattr(torch.Tensor, "to", stay)
         monkeypatch.setattr(own.network, part, full)
-        own.device = torch.device("cuda")
+        own.inference.device = torch.device("cuda")
         return own
 
     return install

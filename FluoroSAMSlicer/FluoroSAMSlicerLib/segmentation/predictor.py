@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..model import FluoroSAM, Provenance, as_mask_prompt, load_model, pixel_values
+from ..model import FluoroSAM, Provenance, load_model, pixel_values
 from ..model.storage import WEIGHTS, Tokens, locate_model, read_description
 from .candidates import Candidates
 from .clicks import obeying, outlasting
 from .close_up import LOOKS, CloseUp, Window, window_of
-from .device import choose_device, half_type, memory_is_full, sensible_threads, thread_count
 from .embedding import EmbeddingCache, ImageEmbedding, image_key, one_by_one
-from .errors import DeviceError, ImageError, PromptError
+from .errors import ImageError, PromptError
+from .inference import Inference
 from .precision import HalfMatrices
 from .prediction import Prediction
 from .prompt import Prompt, named_structure
@@ -29,8 +28,6 @@ from .prompt import Prompt, named_structure
 if TYPE_CHECKING:
     from ..anatomy import Structure
     from ..radiograph import Radiograph
-
-Answer = TypeVar("Answer")
 
 CLOSE_UPS = 32
 """Embeddings kept of parts of images, a hundred kilobytes each."""
@@ -60,20 +57,10 @@ class Predictor:
         half: bool | None = None,
         cached_images: int = 4,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise DeviceError(f"{threads} threads cannot compute: give a number of at least 1")
-        self.network, self.tokenizer, self.provenance, self.version = network, tokenizer, provenance, version
-        self.threads = threads or sensible_threads()
-        self.device = choose_device(device)
-        self._half = half
+        self.network, self.provenance, self.version = network, provenance, version
+        self.inference = Inference(network, tokenizer, device, threads, half)
         self._embeddings, self._close_ups = EmbeddingCache(cached_images), EmbeddingCache(CLOSE_UPS)
-        self._codes: dict[str, Tensor] = {}
         self._lock = RLock()
-        self._halved: HalfMatrices | None = None
-        missing = getattr(tokenizer, "missing", None)
-        self.notes: tuple[str, ...] = () if missing is None else (missing,)
-        self._full: tuple[str, ...] = ()
-        self._on_device(lambda: self.network.to(self.device))
 
     @classmethod
     def load(cls, model: str | Path = "compact", device: str = "auto", **settings) -> Predictor:
@@ -90,7 +77,7 @@ class Predictor:
             version = read_description(folder)[0]["files"][WEIGHTS][:12]
         predictor = cls(network, tokenizer, provenance, version, device, **settings)
         # A network that somebody else trains must be halved anew each time; this one is the predictor's own.
-        predictor._halved = HalfMatrices(network.image)
+        predictor.inference.halved = HalfMatrices(network.image)
         if (missing := getattr(tokenizer, "missing", None)) is not None:
             warnings.warn(missing, stacklevel=2)
         return predictor
@@ -101,13 +88,35 @@ class Predictor:
         return f"{self.provenance.name} {self.version}".strip()
 
     @property
+    def tokenizer(self) -> Tokens:
+        """What makes tokens of a phrase; it may be exchanged."""
+        return self.inference.tokenizer
+
+    @tokenizer.setter
+    def tokenizer(self, tokenizer: Tokens) -> None:
+        self.inference.tokenizer = tokenizer
+        self.inference.codes.clear()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes now."""
+        return self.inference.device
+
+    @property
+    def threads(self) -> int:
+        """How many threads of the CPU compute."""
+        return self.inference.threads
+
+    @property
     def half(self) -> torch.dtype | None:
         """The 16-bit type that images are encoded in, None for float32."""
-        return (
-            None
-            if self._half is False
-            else half_type(self.device) or (torch.bfloat16 if self._half else None)
-        )
+        return self.inference.half
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of this predictor."""
+        missing = getattr(self.tokenizer, "missing", None)
+        return (*(() if missing is None else (missing,)), *self.inference.notes)
 
     @property
     def finds_together(self) -> bool:
@@ -130,7 +139,7 @@ class Predictor:
             if embedding is None:
                 if not np.isfinite(pixels).all():
                     raise ImageError("the image holds pixels that are not finite numbers (NaN or infinity)")
-                (embedding,) = self._on_device(lambda: self._embedded([(key, pixels)]))
+                (embedding,) = self.inference.run(lambda: self._embedded([(key, pixels)]))
                 if self.network.config.close_ups:
                     embedding = replace(embedding, pixels=pixels)
                 self._embeddings.put(embedding)
@@ -178,7 +187,7 @@ class Predictor:
         phrase = _phrase(structure, prompt)
         mask = None if previous is None else previous.low_res
         with self._lock:
-            candidates, chosen = self._on_device(lambda: self._decide(embedding, prompt, phrase, mask))
+            candidates, chosen = self.inference.run(lambda: self._decide(embedding, prompt, phrase, mask))
             corrected = obeying(outlasting(candidates, prompt, mask), prompt)
             made_by = embedding.key, embedding.model, self.version, self._notes(structure)
             result = Prediction(prompt, structure, candidates, chosen, *made_by, corrected)
@@ -200,7 +209,7 @@ class Predictor:
         structures = [named_structure(prompt.text, allow_unknown) for prompt in prompts]
         phrases = list(map(_phrase, structures, prompts))
         with self._lock:
-            found = self._on_device(lambda: self._named(embedding, phrases)) if phrases else []
+            found = self.inference.run(lambda: self.inference.names(embedding, phrases)) if phrases else []
             made_by = embedding.key, embedding.model, self.version
             return [
                 self.choose(
@@ -216,7 +225,7 @@ class Predictor:
         phrase = _phrase(prediction.structure, prediction.prompt)
         found = (prediction.corrected or prediction.candidates).low_res[candidate]
         with self._lock:
-            close_ups = self._on_device(
+            close_ups = self.inference.run(
                 lambda: self._look_closer(embedding, prediction.prompt, phrase, found)
             )
         return replace(prediction, chosen=candidate, close_ups=close_ups)
@@ -224,8 +233,8 @@ class Predictor:
     def _notes(self, structure: Structure | None) -> tuple[str, ...]:
         """What the user should know of an answer."""
         if structure is None or not structure.part_of:
-            return self._full
-        return (*self._full, f"{structure.name}: part of {structure.asked}, which the model was asked for")
+            return self.inference.notes
+        return (*self.inference.notes, f"{structure.name}: part of {structure.asked}, which the model was asked for")
 
     def _look_closer(
         self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, found: Tensor
@@ -261,7 +270,7 @@ class Predictor:
         self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, mask: Tensor | None
     ) -> tuple[Candidates, int]:
         """The candidates and the index of the chosen one."""
-        candidates = self._decode(embedding, prompt, phrase, mask)
+        candidates = self.inference.decode(embedding, prompt, phrase, mask)
         honoured = candidates.honours(prompt)
 
         def rank(index: int) -> tuple[int, bool, float]:
@@ -277,83 +286,12 @@ class Predictor:
         values, frames = zip(
             *(pixel_values(pixels, self.network.config) for _, pixels in images), strict=True
         )
-        features = one_by_one(self._encode(torch.cat(values)))
+        features = one_by_one(self.inference.encode(torch.cat(values)))
         made_by = self.provenance.name, self.version
         return [
             ImageEmbedding(key, frame, feature, *made_by)
             for (key, _), frame, feature in zip(images, frames, features, strict=True)
         ]
-
-    def _encode(self, values: Tensor) -> Tensor:
-        with self._in_half(), self._matrices():
-            return self.network.encode_image(values.to(self.device)).float()
-
-    def _in_half(self) -> torch.autocast:
-        kind = self.half
-        return torch.autocast(self.device.type, dtype=kind, enabled=kind is not None)
-
-    def _matrices(self) -> AbstractContextManager[None]:
-        if self._halved is None or self.half is None:
-            return nullcontext()
-        return self._halved.used(self.half)
-
-    def _decode(
-        self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, mask: Tensor | None
-    ) -> Candidates:
-        if self.finds_together and phrase is not None:
-            if not prompt.points and prompt.box is None and mask is None:
-                return self._named(embedding, [phrase])[0]
-            if mask is None:
-                mask = self._named(embedding, [phrase])[0].low_res[0]
-        given: dict[str, Tensor] = {}
-        if phrase is not None:
-            given["text"] = self._code(phrase)
-        if prompt.points:
-            given["points"] = torch.from_numpy(embedding.frame.to_input(prompt.points))[None]
-            given["labels"] = torch.tensor(prompt.labels)[None]
-        if prompt.box is not None:
-            given["boxes"] = torch.from_numpy(embedding.frame.to_input(prompt.box))[None]
-        if mask is not None:
-            given["masks"] = as_mask_prompt(mask[None, None])
-        on_device = {name: tensor.to(self.device) for name, tensor in given.items()}
-        tokens = self.network.encode_prompts(**on_device)
-        features = embedding.features.to(self.device)
-        with nullcontext() if self.device.type == "cpu" else self._in_half():
-            low_res, scores = self.network.decode(features, *tokens)
-        return Candidates(low_res[0, 1:].cpu(), tuple(scores[0, 1:].tolist()), embedding.frame)
-
-    def _named(self, embedding: ImageEmbedding, phrases: Sequence[str]) -> list[Candidates]:
-        """What each name alone finds, one candidate each, in one pass."""
-        codes = torch.cat([self._code(phrase) for phrase in phrases])[None].to(self.device)
-        with nullcontext() if self.device.type == "cpu" else self._in_half():
-            low_res, scores = self.network.decode_names(embedding.features.to(self.device), codes)
-        return [
-            Candidates(mask[None], (score,), embedding.frame)
-            for mask, score in zip(low_res[0].cpu(), scores[0].tolist(), strict=True)
-        ]
-
-    def _code(self, phrase: str) -> Tensor:
-        """The text prompt (1, C) of a phrase, on the CPU, made once."""
-        if phrase not in self._codes:
-            ids = self.tokenizer.encode([phrase]).to(self.device)
-            self._codes[phrase] = self.network.encode_text(ids).code.cpu()
-        return self._codes[phrase]
-
-    def _on_device(self, work: Callable[[], Answer]) -> Answer:
-        with torch.inference_mode(), thread_count(self.threads):
-            try:
-                return work()
-            except RuntimeError as problem:
-                if self.device.type == "cpu" or not memory_is_full(problem):
-                    raise
-            note = f"the memory of {self.device} is full; going on with the CPU, which is slower"
-            warnings.warn(note, stacklevel=3)
-            self._full = (note,)
-            self.notes += self._full
-            self.device = torch.device("cpu")
-            self.network.to(self.device)
-            torch.cuda.empty_cache()
-            return work()
 
     def _check_origin(self, made: ImageEmbedding | Prediction, what: str) -> None:
         if (made.model, made.model_version) != (self.provenance.name, self.version):
