@@ -27,7 +27,8 @@ from .prompt_editing import PromptEditing
 from .requests import Requests
 from .run_job import FollowRequest, FollowResult
 from .run_segments import RunSegments
-from .scene import ImageSegments, NeedsConfirmation, SegmentState
+from .scene import ImageSegments, NeedsConfirmation
+from .segment_state import SegmentState
 from .steps import Steps
 
 __all__ = [

@@ -4,7 +4,7 @@ and whether somebody changed it by hand."""
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,9 +22,10 @@ from ..nodes.sequences import (
     run_segmentation,
     set_doubtful_frames,
 )
-from .prompts import Outcome, SegmentPrompt, StartMask
+from .prompts import SegmentPrompt, StartMask
 from .record import Record
 from .regrid import follow_volume
+from .segment_state import SegmentState, with_outcome, with_prompt
 
 FILL_OPACITY = 0.35
 """Lower than Slicer's own 0.5, so that the radiograph stays readable under overlapping masks."""
@@ -41,33 +42,6 @@ class NeedsConfirmation(SceneError):
     def __init__(self, segmentId: str, name: str, question: str = "Replace it with the model's answer?"):
         self.segmentId, self.name = segmentId, name
         super().__init__(f"{name} was changed by hand. {question}")
-
-
-@dataclass(frozen=True)
-class SegmentState:
-    """What a list of segments shows of one. ``color`` is RGB in 0 to 1, ``threshold`` a probability.
-
-    ``ours`` is False for a segment that was drawn by hand. ``structure`` is its canonical name, or its own.
-    ``score`` is the IoU that the model predicts, None before its first mask.
-    """
-
-    id: str
-    name: str
-    color: tuple[float, float, float]
-    structure: str
-    ours: bool
-    typed: str | None = None
-    known: bool = True
-    score: float | None = None
-    scores: tuple[float, ...] = ()
-    chosen: int = 0
-    low_confidence: bool = False
-    missed: tuple[int, ...] = ()
-    positive: int = 0
-    negative: int = 0
-    box: tuple[float, float, float, float] | None = None
-    start: bool = False
-    threshold: float = 0.5
 
 
 class ImageSegments:
@@ -300,7 +274,7 @@ class ImageSegments:
         if outcome is None and (carried := segment_tag(segment, TAG_PREFIX + CARRIED_TAG)):
             score = float(segment_tag(segment, TAG_PREFIX + "score") or 0)
             state = replace(state, score=score, low_confidence=carried != "yes")
-        return _with_outcome(_with_prompt(state, prompt), outcome)
+        return with_outcome(with_prompt(state, prompt), outcome)
 
 
 def fingerprint(mask: np.ndarray) -> str:
@@ -316,32 +290,3 @@ def segment_tag(segment, name: str) -> str | None:
 
     value = reference("")
     return str(value) if segment.GetTag(name, value) else None
-
-
-def _with_prompt(state: SegmentState, prompt: SegmentPrompt | None) -> SegmentState:
-    if prompt is None:
-        return state
-    asked = prompt.prompt
-    return replace(
-        state,
-        typed=asked.text,
-        positive=sum(asked.labels),
-        negative=len(asked.labels) - sum(asked.labels),
-        box=asked.box,
-        start=prompt.start is not None,
-        threshold=prompt.threshold,
-    )
-
-
-def _with_outcome(state: SegmentState, outcome: Outcome | None) -> SegmentState:
-    if outcome is None:
-        return state
-    return replace(
-        state,
-        known=outcome.known,
-        score=outcome.score,
-        scores=outcome.scores,
-        chosen=outcome.chosen,
-        low_confidence=outcome.low_confidence,
-        missed=outcome.missed,
-    )
