@@ -78,20 +78,30 @@ class ctkCollapsibleButton(pythonqt(QtWidgets.QAbstractButton)):
         return self.__dict__["collapsed_"]
 
     def setCollapsed(self, collapsed: bool) -> None:
-        self.__dict__["collapsed_"] = collapsed
-        for child in self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly):
+        """What the program hid stays hidden when the section is opened, as in CTK."""
+        children = self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly)
+        folded = self.__dict__.setdefault("folded", [])
+        if collapsed:
+            folded += [child for child in children if child not in folded and not _hidden(child)]
+        for child in children if collapsed else folded:
             child.setVisible(not collapsed)
+        if not collapsed:
+            folded.clear()
+        self.__dict__["collapsed_"] = collapsed
+        self.setMaximumHeight(self._header() if collapsed else 16777215)
+        self.updateGeometry()
+
+    def _header(self) -> int:
+        return self.fontMetrics().height() + 10
 
     collapsed = QtCore.Property(bool, isCollapsed, setCollapsed)
 
     def event(self, event) -> bool:
         if event.type() == QtCore.QEvent.LayoutRequest or event.type() == QtCore.QEvent.Polish:
             if self.layout() is not None:
-                height = self.fontMetrics().height() + 10
-                self.layout().setContentsMargins(6, height + 6, 6, 6)
+                self.layout().setContentsMargins(6, self._header() + 6, 6, 6)
             if self.isCollapsed():
                 self.setCollapsed(True)
-                self.setFixedHeight(self.fontMetrics().height() + 10)
         return super().event(event)
 
     def sizeHint(self) -> QtCore.QSize:
@@ -117,6 +127,11 @@ class ctkCollapsibleButton(pythonqt(QtWidgets.QAbstractButton)):
         place = option.rect.adjusted(8, 0, 0, 0)
         painter.drawText(place, QtCore.Qt.AlignVCenter | QtCore.Qt.AlignLeft, option.text)
         painter.end()
+
+
+def _hidden(widget) -> bool:
+    """Whether somebody hid it; whoever was never shown counts as hidden to Qt."""
+    return widget.isHidden() and widget.testAttribute(QtCore.Qt.WA_WState_ExplicitShowHide)
 
 
 class ctkSliderWidget(pythonqt(QtWidgets.QWidget)):

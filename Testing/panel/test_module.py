@@ -221,7 +221,7 @@ def test_a_scene_that_is_closed_during_the_work_stays_empty(opened, widget):
     for kind in ("vtkMRMLSegmentationNode", "vtkMRMLMarkupsFiducialNode", "vtkMRMLScalarVolumeNode"):
         assert opened.scene.GetNumberOfNodesByClass(kind) == 0
     assert not bench.ui.progressBar.isVisibleTo(bench.ui.root)
-    assert not bench.ui.messageLabel.text
+    assert not bench.panel.context.status.text
     bench.add_image()
     bench.panel.onAsk("heart")
     bench.wait()

@@ -56,7 +56,7 @@ class DRRBench:
         return rows[:, : picture.width()].copy()
 
     def message(self) -> str:
-        return self.ui.messageLabel.text
+        return self.panel.context.status.text
 
 
 @contextlib.contextmanager

@@ -30,13 +30,7 @@ def main(path: str, ct: str, labels: str, preset: str, *options: str) -> None:
 
     application = QtWidgets.QApplication([])
     application.setStyle("Fusion")
-    if "dark" in options:
-        colors = QtGui.QPalette()
-        for role, color in screenshot.DARK.items():
-            colors.setColor(getattr(QtGui.QPalette, role), QtGui.QColor(color))
-        for role in screenshot.LIGHT_TEXT:
-            colors.setColor(getattr(QtGui.QPalette, role), QtCore.Qt.white)
-        application.setPalette(colors)
+    screenshot.use_palette(application, "dark" if "dark" in options else "light")
     QtCore.QCoreApplication.setOrganizationName("FluoroSAMSlicer screenshot")
     scene = new_scene()
     slicer.mrmlScene = scene

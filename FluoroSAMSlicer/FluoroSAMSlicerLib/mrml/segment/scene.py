@@ -15,12 +15,10 @@ from ..nodes.naming import structure_for
 from ..nodes.placement import image_size
 from ..nodes.points import SEGMENT_KEY, show
 from ..nodes.segments import LABELMAP, STRUCTURE_TAG, TAG_PREFIX, segment_mask, segmentation_node, set_segment
+from .appearance import first_look
 from .prompts import Outcome, SegmentPrompt
 from .record import Record
 from .regrid import follow_volume
-
-FILL_OPACITY = 0.35
-"""Lower than Slicer's own 0.5, so that the radiograph stays readable under overlapping masks."""
 
 MASK_TAG = "mask"
 
@@ -175,7 +173,7 @@ class ImageSegments:
     def _make_segmentation(self, record: Record, volume) -> None:
         suffix = "" if record.frame is None else f" frame {record.frame + 1}"
         node = segmentation_node(self.scene, volume, f"{volume.GetName()} segmentation{suffix}")
-        node.GetDisplayNode().SetOpacity2DFill(FILL_OPACITY)
+        first_look(node.GetDisplayNode())
         record.segmentation = node
 
     def segment(self, record: Record, segment_id: str):

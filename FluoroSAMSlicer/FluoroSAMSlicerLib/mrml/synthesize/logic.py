@@ -53,7 +53,7 @@ __all__ = [
 
 
 class Logic:
-    """``segment_logic()`` gives the Segment road's logic, whose model is checked by `dice`; default one of its own."""
+    """``segment_logic()`` gives the Segment road's logic, whose model `dice` checks; default one of its own."""
 
     def __init__(self, scene, segment_logic: Callable | None = None) -> None:
         self.scene = scene

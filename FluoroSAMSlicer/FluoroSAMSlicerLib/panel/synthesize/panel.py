@@ -59,6 +59,7 @@ class Panel:
         self._drawing.setInterval(0)
         connect(self._drawing, "timeout()", self._drawAnswers)
         context.view = ViewSettings()
+        connect(ui.setButton, "clicked()", self.showSet)
         parts(self)
         context.jobs = self.jobs
         self.view.show(context.view)
@@ -262,8 +263,25 @@ class Panel:
     def onShown(self, _visible: bool) -> None:
         self._draw()
 
+    def showSet(self) -> None:
+        """Open the form of a training set, and bring it into view."""
+        ui = self.ui
+        ui.setSectionButton.setProperty("collapsed", False)
+        # It has its height when the layout was done anew.
+        qt.QTimer.singleShot(0, lambda: ui.scrollArea.ensureWidgetVisible(ui.generateButton))
+
+    def _whatNext(self) -> str:
+        if not self.context.ready:
+            return _("First install what is missing, by the button at the top.")
+        if self.context.ct is None:
+            return _("Choose a CT and its structures.")
+        if self.context.image is None:
+            return _("Turn the C-arm, then press Render.")
+        return _("Press Dice, or open the image.")
+
     def refresh(self) -> None:
         """Enable what can be done now."""
+        self.context.status.hint(self._whatNext())
         there = self.context.ct is not None and self.context.ready
         self.ui.renderButton.setEnabled(there)
         self.ui.centreButton.setEnabled(there)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import slicer.util
-
 from ..background import BackgroundJobs
 from ..dialogs import Dialogs
+from ..form import load_form
 from ..installer import Installer
 from ..settings import Settings
 from ..status_line import StatusLine
@@ -28,9 +27,7 @@ def synthesize_panel(
 ) -> Panel:
     """The tab over ``logic``, a Logic. ``resources`` is the module's folder of that name; ``onOpen(volume)`` shows
     an image in the Segment tab."""
-    root = slicer.util.loadUI(str(resources / "UI" / "FluoroSAMSynthesize.ui"))
-    ui = slicer.util.childWidgetVariables(root)
-    ui.root = root
+    ui = load_form(resources / "UI" / "FluoroSAMSynthesize.ui")
     settings = Settings()
     status = StatusLine(ui, lambda: context.jobs.cancel())
     context = Context(logic, status, dialogs)
