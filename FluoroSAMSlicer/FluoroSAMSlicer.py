@@ -93,6 +93,7 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from FluoroSAMSlicerLib.panel.dialogs import Dialogs
         from FluoroSAMSlicerLib.panel.segment.slice_views import SliceViews
         from FluoroSAMSlicerLib.panel.segment.tab import segment_panel
+        from FluoroSAMSlicerLib.panel.synthesize.big_views import BigViews
         from FluoroSAMSlicerLib.panel.synthesize.tab import synthesize_panel
 
         self.logic = FluoroSAMSlicerLogic()
@@ -104,7 +105,11 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.tabs.setTabBarAutoHide(True)
         self.tabs.addTab(self.panel.ui.root, _("Segment"))
         self.synthesis = synthesize_panel(
-            RESOURCES, self.logic.drrLogic, Dialogs(window), self.openInSegmentTab
+            RESOURCES,
+            self.logic.drrLogic,
+            Dialogs(window),
+            self.openInSegmentTab,
+            BigViews(slicer.app.layoutManager(), self.views),
         )
         self.tabs.addTab(self.synthesis.ui.root, _("Synthesize"))
         self.tabs.connect("currentChanged(int)", self.onTab)
@@ -118,8 +123,15 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self):
         if self.panel is not None:
+            self.takeAllHeight()
             self.setParameters()
             self.showTab(self.tabs.currentIndex)
+
+    def takeAllHeight(self):
+        """Slicer shares the height of its panel between a module and nothing: the tabs scroll, so they take all."""
+        policy = self.parent.sizePolicy
+        policy.setVerticalStretch(1)
+        self.parent.setSizePolicy(policy)
 
     def exit(self):
         if self.panel is not None:

@@ -41,6 +41,7 @@ def main(folder: str, palette: str = "light") -> None:
     from FluoroSAMSlicerLib.mrml.synthesize.logic import Logic
     from FluoroSAMSlicerLib.panel.segment.slice_views import SliceViews
     from FluoroSAMSlicerLib.panel.segment.tab import segment_panel
+    from FluoroSAMSlicerLib.panel.synthesize.big_views import BigViews
     from FluoroSAMSlicerLib.panel.synthesize.tab import synthesize_panel
 
     segments, resources = segment_logic(scene, SquarePredictor()), ROOT / "FluoroSAMSlicer" / "Resources"
@@ -52,6 +53,7 @@ def main(folder: str, palette: str = "light") -> None:
         Logic(scene, lambda: segments),
         bench.Answers(),
         lambda volume: None,
+        BigViews(None, None),
         bench.NothingMissing(),
     )
     tabs = QtWidgets.QTabWidget()

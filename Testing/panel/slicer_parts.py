@@ -262,8 +262,31 @@ def add_interaction_node(scene) -> None:
         scene.AddNode(node)
 
 
+class ThreeDView:
+    """``resets`` counts how often its camera was moved to where all is seen."""
+
+    def __init__(self) -> None:
+        self.resets = 0
+
+    def resetFocalPoint(self) -> None:
+        pass
+
+    def resetCamera(self) -> None:
+        self.resets += 1
+
+
+class ThreeDWidget:
+    def __init__(self) -> None:
+        self._view = ThreeDView()
+
+    def threeDView(self) -> ThreeDView:
+        return self._view
+
+
 class LayoutManager:
-    """Red and green views."""
+    """Red and green views, and one in 3-D."""
+
+    threeDViewCount = 1
 
     def __init__(self, scene) -> None:
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
@@ -272,7 +295,11 @@ class LayoutManager:
             for name, orientation in (("Red", "Axial"), ("Green", "Coronal"))
         }
         self._slots: list = []
+        self._solid = ThreeDWidget()
         self.layout = 0
+
+    def threeDWidget(self, _number: int) -> ThreeDWidget:
+        return self._solid
 
     def sliceViewNames(self) -> tuple[str, ...]:
         return tuple(self._widgets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import slicer
 from panel.bench import MODULE
 from panel.pythonqt import qt_name
 from panel.synthesize.bench import new_drr_bench
@@ -133,6 +134,33 @@ def test_render_dice_and_training_set_are_outside_what_scrolls(synthesis):
     assert qt_name(type(ui.scrollArea)) == "QScrollArea"
     ui.setButton.click()
     assert not ui.setSectionButton.collapsed
+
+
+def test_the_camera_is_moved_to_the_c_arm_once_when_it_is_first_shown(synthesis):
+    view = synthesis.layout.threeDWidget(0).threeDView()
+    assert view.resets == 0
+    synthesis.add_patient()
+    synthesis.ui.primarySlider.setValue(40)
+    synthesis.panel.exit()
+    synthesis.panel.enter()
+    assert view.resets == 1, "whoever has turned the view keeps it"
+    synthesis.panel.setParameters(None)
+    synthesis.add_patient()
+    assert view.resets == 2, "another scene has another C-arm"
+
+
+def test_a_rendered_image_is_shown_large_until_the_c_arm_moves(synthesis):
+    ct, _labels = synthesis.add_patient()
+    synthesis.layout.show(ct)
+    synthesis.layout.setLayout(3)
+    shown = synthesis.layout.sliceWidget("Red").mrmlSliceCompositeNode()
+    synthesis.ui.renderButton.click()
+    synthesis.wait()
+
+    assert shown.GetBackgroundVolumeID() == synthesis.panel.context.image.GetID()
+    assert synthesis.layout.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
+    synthesis.ui.primarySlider.setValue(40)
+    assert shown.GetBackgroundVolumeID() == ct.GetID() and synthesis.layout.layout == 3
 
 
 def test_the_chosen_segment_is_filled_more_than_the_others(bench):

@@ -227,6 +227,8 @@ def test_the_stand_ins_offer_nothing_that_the_real_widgets_lack(kind, live, decl
         (slicer_parts.LayoutManager, "qSlicerLayoutManager"),
         (slicer_parts.SliceWidget, "qMRMLSliceWidget"),
         (slicer_parts.SliceView, "qMRMLSliceView"),
+        (slicer_parts.ThreeDWidget, "qMRMLThreeDWidget"),
+        (slicer_parts.ThreeDView, "qMRMLThreeDView"),
     ],
 )
 def test_so_do_those_of_the_views(made, real, live):

@@ -38,12 +38,17 @@ def main(path: str, ct: str, labels: str, preset: str, *options: str) -> None:
     slicer.util.loadUI = pythonqt.Loader(slicer_parts.STAND_INS).form
 
     from FluoroSAMSlicerLib.mrml.synthesize.logic import Logic
+    from FluoroSAMSlicerLib.panel.synthesize.big_views import BigViews
     from FluoroSAMSlicerLib.panel.synthesize.tab import synthesize_panel
 
     window = pythonqt.pythonqt(QtWidgets.QWidget)()
     logic = Logic(scene)
     panel = synthesize_panel(
-        ROOT / "FluoroSAMSlicer" / "Resources", logic, bench.Answers(), lambda volume: None
+        ROOT / "FluoroSAMSlicer" / "Resources",
+        logic,
+        bench.Answers(),
+        lambda volume: None,
+        BigViews(None, None),
     )
     ui = panel.ui
     if "set" in options:

@@ -11,6 +11,7 @@ from ..form import load_form
 from ..installer import Installer
 from ..settings import Settings
 from ..status_line import StatusLine
+from .big_views import BigViews
 from .context import Context
 from .dice_section import DiceSection
 from .install_box import InstallBox, SynthesizeRequirements
@@ -23,10 +24,15 @@ from .view_section import ViewSection
 
 
 def synthesize_panel(
-    resources: Path, logic, dialogs: Dialogs, onOpen: Callable, installer: Installer | None = None
+    resources: Path,
+    logic,
+    dialogs: Dialogs,
+    onOpen: Callable,
+    views: BigViews,
+    installer: Installer | None = None,
 ) -> Panel:
     """The tab over ``logic``, a Logic. ``resources`` is the module's folder of that name; ``onOpen(volume)`` shows
-    an image in the Segment tab."""
+    an image in the Segment tab, ``views`` in Slicer's own."""
     ui = load_form(resources / "UI" / "FluoroSAMSynthesize.ui")
     settings = Settings()
     status = StatusLine(ui, lambda: context.jobs.cancel())
@@ -51,4 +57,4 @@ def synthesize_panel(
         panel.names = NamesSection(ui, context, settings, BackgroundJobs(logic.compute), panel.onLabelled)
         panel.patient = PatientSection(ui, context, panel.onPatient, panel.onLabels)
 
-    return Panel(ui, context, parts)
+    return Panel(ui, context, views, parts)
