@@ -22,11 +22,15 @@ FORMS = sorted((MODULE / "Resources" / "UI").glob("*.ui"))
 
 UNRECORDED = {
     *(
+        "QApplication",
         "QColor",
         "QCompleter",
         "QCursor",
         "QFrame",
         "QHeaderView",
+        "QKeyEvent",
+        "QMouseEvent",
+        "QPointF",
         "QScrollArea",
         "QSizePolicy",
         "QStringListModel",

@@ -62,6 +62,11 @@ class TextSection:
     def text(self) -> str:
         return self._ui.textEdit.text
 
+    @property
+    def explaining(self) -> bool:
+        """Whether the line was changed and what it means is not told yet."""
+        return self._preview.isActive()
+
     def setText(self, text: str) -> None:
         if text != self.text:
             self._ui.textEdit.setText(text)
