@@ -10,12 +10,14 @@ from panel.pythonqt import qt_name
 from panel.synthesize.bench import new_drr_bench
 from PySide6 import QtCore, QtGui, QtWidgets
 
+ICON_ONLY = QtCore.Qt.ToolButtonIconOnly
 NARROWEST, SCROLL_BAR, MARGINS = 300, 16, 32
 """A panel of 300 px has so much for a scroll bar, and for the margins of Slicer's panel, tabs and sections."""
 
 
 def least_width(ui, application) -> int:
     """How wide the content of a tab has to be, all its sections open."""
+    ui.root.window().show()
     ui.root.show()
     for name, widget in vars(ui).items():
         if name.endswith("SectionButton"):
@@ -39,18 +41,60 @@ def pixels(icon, mode, state=QtGui.QIcon.Off) -> np.ndarray:
     return np.frombuffer(picture.constBits(), np.uint8).reshape(picture.height(), picture.width(), 4).copy()
 
 
-def test_nothing_of_the_segment_tab_is_cut_off_in_a_narrow_panel(bench, application):
+def cut_off(ui, application, width: int) -> list[str]:
+    """Widgets whose text does not fit, or that reach beyond what can be seen, in a panel of this width."""
+    ui.root.resize(width - MARGINS, 900)
+    for _ in range(5):
+        application.processEvents()
+    content, found = ui.scrollContent, []
+    view = QtWidgets.QWidget.width(ui.scrollArea.viewport())
+    for name, one in vars(ui).items():
+        if name == "root" or not content.isAncestorOf(one) or not one.isVisible():
+            continue
+        have = QtWidgets.QWidget.width(one)
+        right = one.mapTo(content, QtCore.QPoint(have, 0)).x()
+        text = ""
+        if isinstance(one, (QtWidgets.QToolButton, QtWidgets.QPushButton, QtWidgets.QCheckBox)):
+            only = isinstance(one, QtWidgets.QToolButton) and one.toolButtonStyle == ICON_ONLY
+            shown = not only or one.icon.isNull()
+            text = one.text if shown else ""
+        elif isinstance(one, QtWidgets.QLabel) and not one.wordWrap:
+            text = one.text
+        needed = one.fontMetrics().horizontalAdvance(text.strip())
+        if right > view or have < needed:
+            found.append(f"{name}: {have} px of {needed}, to {right} of {view}")
+    return found
+
+
+@pytest.mark.parametrize("width", [300, 350, 450, 600])
+def test_nothing_of_the_segment_tab_is_cut_off(bench, application, width):
     bench.add_image()
-    bench.ask("left lung, right lung, frobnicator, heart and great vessels")
+    bench.ask("left lung, right lung, frobnicator, heart")
+    bench.ui.textEdit.setText("left lung, right lung, frobnicator")
+    bench.panel.text.explain()
 
     assert least_width(bench.ui, application) <= NARROWEST - SCROLL_BAR - MARGINS
+    assert cut_off(bench.ui, application, width) == []
 
 
-def test_nothing_of_the_synthesize_tab_is_cut_off_in_a_narrow_panel(synthesis, application):
+@pytest.mark.parametrize("width", [300, 350, 450, 600])
+def test_nothing_of_the_synthesize_tab_is_cut_off(synthesis, application, width):
     ct, _labels = synthesis.add_patient()
     ct.SetName("A CT with a name that nobody would ever want to read to its very end")
+    synthesis.ui.primarySlider.setValue(-135.5)
+    synthesis.ui.secondarySlider.setValue(-22.5)
 
     assert least_width(synthesis.ui, application) <= NARROWEST - SCROLL_BAR - MARGINS
+    assert cut_off(synthesis.ui, application, width) == []
+
+
+def test_a_form_that_is_too_wide_is_found_out(bench, application):
+    bench.add_image()
+    bench.ui.newSegmentButton.setText("A segment with a name that has no room in any panel of this world")
+    least_width(bench.ui, application)
+    bench.ui.newSegmentButton.setFixedWidth(60)
+
+    assert [text.split(":")[0] for text in cut_off(bench.ui, application, 600)] == ["newSegmentButton"]
 
 
 def test_what_has_nothing_to_show_takes_no_room(bench, synthesis):

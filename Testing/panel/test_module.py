@@ -261,6 +261,13 @@ def test_quitting_ends_the_worker_and_lets_go_of_the_model(opened, widget):
     assert not worker.is_alive() and widget.panel is None
 
 
+def test_the_tabs_take_all_height_that_the_panel_has(opened, widget):
+    """Slicer's panel ends in a spring, which would take half of it from what scrolls by itself."""
+    enter(opened, widget)
+    assert opened.parent.sizePolicy.verticalStretch() == 1
+    assert widget.tabs.minimumSizeHint().height() < 400
+
+
 def test_cleaning_up_twice_does_no_harm(opened, widget):
     bench = working(opened, widget)
     widget.cleanup()

@@ -107,12 +107,12 @@ def test_a_low_score_is_marked(bench, image, predictor):
 
 def test_candidates_are_stepped_through(bench, image):
     bench.ask("heart")
-    assert bench.ui.candidateLabel.text == "1 of 3 (score 0.90)"
+    assert bench.ui.candidateLabel.text == "1 of 3 (0.90)"
     first = mask_of(bench.logic, image, chosen(bench))
 
     bench.ui.nextCandidateButton.click()
     bench.wait()
-    assert bench.ui.candidateLabel.text == "2 of 3 (score 0.80)"
+    assert bench.ui.candidateLabel.text == "2 of 3 (0.80)"
     assert mask_of(bench.logic, image, chosen(bench)).sum() < first.sum()
     bench.ui.previousCandidateButton.click()
     bench.wait()

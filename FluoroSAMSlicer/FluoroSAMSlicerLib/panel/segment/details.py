@@ -37,7 +37,7 @@ class SegmentDetails:
         ui.previousCandidateButton.setEnabled(several)
         ui.nextCandidateButton.setEnabled(several)
         ui.candidateLabel.setText(
-            _("{number} of {count} (score {score:.2f})").format(
+            _("{number} of {count} ({score:.2f})").format(
                 number=state.chosen + 1, count=len(state.scores), score=state.score
             )
             if several
