@@ -39,7 +39,7 @@ class FluoroSAMSlicer(ScriptedLoadableModule):
 <p>Segments X-ray images by the name of an anatomical structure, and by clicks.</p>
 <p><b>1.</b> Choose a radiograph, load one or drop a file onto the panel.
 <b>2.</b> Type names, such as <i>left lung, heart</i>, and press Enter.
-<b>3.</b> Where a mask is wrong, press <i>+ Inside</i> or <i>&minus; Outside</i> and click in the slice view.
+<b>3.</b> Where a mask is wrong, press <i>Inside</i> or <i>Outside</i> and click in the slice view.
 <b>4.</b> Export the segments, or go on in the Segment Editor.</p>
 <p>The <i>Synthesize</i> tab renders X-ray images with true masks from a CT and its segmentation: to check the
 model on your own anatomy, and to write training sets.</p>

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-WIDTH, HEIGHT = 380, 690
+WIDTH, HEIGHT = 380, 850
 DARK = {"Window": 0x353535, "Base": 0x232323, "Button": 0x404040, "ToolTipBase": 0x353535}
 LIGHT_TEXT = ("WindowText", "Text", "ButtonText", "ToolTipText", "BrightText")
 

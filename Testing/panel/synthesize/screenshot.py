@@ -91,7 +91,10 @@ def main(path: str, ct: str, labels: str, preset: str, *options: str) -> None:
         ui.diceButton.click()
     wait(lambda: panel.jobs.busy)
     panel.context.status.clear()
-    window.resize(WIDTH, window.sizeHint().height())
+    # As high as shows all that the tab would scroll through.
+    seen = QtWidgets.QWidget.height(ui.scrollArea.viewport())
+    more = max(ui.scrollContent.sizeHint().height(), ui.scrollContent.minimumSizeHint().height()) - seen
+    window.resize(WIDTH, QtWidgets.QWidget.height(window) + more)
     for _ in range(20):
         application.processEvents()
     picture = window.grab() if not os.environ.get("DISPLAY") else window.screen().grabWindow(window.winId())
