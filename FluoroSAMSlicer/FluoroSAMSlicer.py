@@ -39,7 +39,7 @@ class FluoroSAMSlicer(ScriptedLoadableModule):
 <p>Segments X-ray images by the name of an anatomical structure, and by clicks.</p>
 <p><b>1.</b> Choose a radiograph, load one or drop a file onto the panel.
 <b>2.</b> Type names, such as <i>left lung, heart</i>, and press Enter.
-<b>3.</b> Where a mask is wrong, press <i>+ Inside</i> or <i>&minus; Outside</i> and click in the slice view.
+<b>3.</b> Where a mask is wrong, press <i>Inside</i> or <i>Outside</i> and click in the slice view.
 <b>4.</b> Export the segments, or go on in the Segment Editor.</p>
 <p>The <i>Synthesize</i> tab renders X-ray images with true masks from a CT and its segmentation: to check the
 model on your own anatomy, and to write training sets.</p>
@@ -93,6 +93,7 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from FluoroSAMSlicerLib.panel.dialogs import Dialogs
         from FluoroSAMSlicerLib.panel.segment.slice_views import SliceViews
         from FluoroSAMSlicerLib.panel.segment.tab import segment_panel
+        from FluoroSAMSlicerLib.panel.synthesize.big_views import BigViews
         from FluoroSAMSlicerLib.panel.synthesize.tab import synthesize_panel
 
         self.logic = FluoroSAMSlicerLogic()
@@ -104,7 +105,11 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.tabs.setTabBarAutoHide(True)
         self.tabs.addTab(self.panel.ui.root, _("Segment"))
         self.synthesis = synthesize_panel(
-            RESOURCES, self.logic.drrLogic, Dialogs(window), self.openInSegmentTab
+            RESOURCES,
+            self.logic.drrLogic,
+            Dialogs(window),
+            self.openInSegmentTab,
+            BigViews(slicer.app.layoutManager(), self.views),
         )
         self.tabs.addTab(self.synthesis.ui.root, _("Synthesize"))
         self.tabs.connect("currentChanged(int)", self.onTab)
@@ -118,8 +123,15 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self):
         if self.panel is not None:
+            self.takeAllHeight()
             self.setParameters()
             self.showTab(self.tabs.currentIndex)
+
+    def takeAllHeight(self):
+        """Slicer shares the height of its panel between a module and nothing: the tabs scroll, so they take all."""
+        policy = self.parent.sizePolicy
+        policy.setVerticalStretch(1)
+        self.parent.setSizePolicy(policy)
 
     def exit(self):
         if self.panel is not None:

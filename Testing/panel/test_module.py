@@ -221,7 +221,7 @@ def test_a_scene_that_is_closed_during_the_work_stays_empty(opened, widget):
     for kind in ("vtkMRMLSegmentationNode", "vtkMRMLMarkupsFiducialNode", "vtkMRMLScalarVolumeNode"):
         assert opened.scene.GetNumberOfNodesByClass(kind) == 0
     assert not bench.ui.progressBar.isVisibleTo(bench.ui.root)
-    assert not bench.ui.messageLabel.text
+    assert not bench.panel.context.status.text
     bench.add_image()
     bench.panel.onAsk("heart")
     bench.wait()
@@ -259,6 +259,13 @@ def test_quitting_ends_the_worker_and_lets_go_of_the_model(opened, widget):
     for slot in list(slicer.app.quitting):
         slot()
     assert not worker.is_alive() and widget.panel is None
+
+
+def test_the_tabs_take_all_height_that_the_panel_has(opened, widget):
+    """Slicer's panel ends in a spring, which would take half of it from what scrolls by itself."""
+    enter(opened, widget)
+    assert opened.parent.sizePolicy.verticalStretch() == 1
+    assert widget.tabs.minimumSizeHint().height() < 400
 
 
 def test_cleaning_up_twice_does_no_harm(opened, widget):

@@ -22,13 +22,11 @@ from ..nodes.sequences import (
     run_segmentation,
     set_doubtful_frames,
 )
+from .appearance import first_look
 from .prompts import SegmentPrompt, StartMask
 from .record import Record
 from .regrid import follow_volume
 from .segment_state import SegmentState, with_outcome, with_prompt
-
-FILL_OPACITY = 0.35
-"""Lower than Slicer's own 0.5, so that the radiograph stays readable under overlapping masks."""
 
 MASK_TAG = "mask"
 CARRIED_TAG, TEXT_TAG = "carried", "text"
@@ -176,7 +174,7 @@ class ImageSegments:
         node = None if record.frame is None else run_segmentation(volume)
         if node is None:
             node = segmentation_node(self.scene, volume, f"{volume.GetName()} segmentation")
-            node.GetDisplayNode().SetOpacity2DFill(FILL_OPACITY)
+            first_look(node.GetDisplayNode())
             if record.frame is not None:
                 follow_browser(volume, node)
         record.segmentation = node

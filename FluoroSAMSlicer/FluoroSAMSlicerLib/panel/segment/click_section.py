@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import qt
 from slicer.i18n import tr as _
 
 from ..binding import connect
+from ..pictures import tool_icon
 from .slice_tool import ADD, BOX, OFF, REMOVE
 
 
@@ -15,11 +17,16 @@ class ClickSection:
     """``onTool(tool)`` hears of the tool that is on; ``actions`` are called by the buttons and keys named
     ``newSegment``, ``startFromMask``, ``clearClicks``, ``undo``, ``redo``, ``removeSegment``, ``candidate``,
     ``nextDoubt``, ``previous`` and ``next``. Keys work while the module is open, ``window`` is the window they work
-    in.
+    in, ``icons`` the folder of the module's icons.
     """
 
     def __init__(
-        self, ui, onTool: Callable[[str], None], actions: dict[str, Callable[[], None]], window
+        self,
+        ui,
+        onTool: Callable[[str], None],
+        actions: dict[str, Callable[[], None]],
+        window,
+        icons: Path,
     ) -> None:
         self._ui, self._onTool, self._actions = ui, onTool, actions
         self._tools = {ADD: ui.addButton, REMOVE: ui.removeButton, BOX: ui.boxButton}
@@ -28,6 +35,14 @@ class ClickSection:
             connect(button, "clicked(bool)", lambda on, tool=tool: self.use(tool if on else OFF))
         for name in ("newSegment", "startFromMask", "clearClicks", "undo", "redo", "removeSegment"):
             connect(getattr(ui, f"{name}Button"), "clicked()", actions[name])
+        for name, button in (
+            ("Inside", ui.addButton),
+            ("Outside", ui.removeButton),
+            ("Box", ui.boxButton),
+            ("Undo", ui.undoButton),
+            ("Redo", ui.redoButton),
+        ):
+            button.setIcon(tool_icon(icons, name))
         self._addKeys(window)
 
     @property

@@ -42,6 +42,7 @@ class ImageSection:
         self._settle.setInterval(SETTLE_MS)
         connect(self._settle, "timeout()", self._onPixels)
         ui.takeSliceButton.setVisible(False)
+        ui.imageInfoLabel.setVisible(False)
         ui.imageSelector.setMRMLScene(context.logic.scene)
         ui.oneViewCheckBox.setChecked(settings.flag("oneView", True))
         connect(ui.imageSelector, "currentNodeChanged(vtkMRMLNode*)", self._onSelected)

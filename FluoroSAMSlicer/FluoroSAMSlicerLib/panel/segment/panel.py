@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
+from ...mrml.segment import appearance
 from ..binding import Held, connect
 from ..observations import Observations
 from .click_section import ClickSection
@@ -179,6 +181,11 @@ class Panel:
             segment.SetColor(*color)
         self.later()
 
+    def onFill(self, opacity: float) -> None:
+        segmentation = self._segmentation()
+        if segmentation is not None:
+            appearance.set_fill(segmentation.GetDisplayNode(), opacity)
+
     def later(self, *_) -> None:
         """Refresh soon, once for many changes."""
         self._refresh.start()
@@ -200,6 +207,10 @@ class Panel:
         shown = [display is not None and bool(display.GetSegmentVisibility(one)) for one in ids]
         self.table.fill(states, shown, context.segment)
         self.details.show(next((state for state in states if state.id == context.segment), None))
+        self.details.showFill(appearance.fill_of(display) if display is not None else None)
+        if display is not None:
+            appearance.emphasize(display, states, context.segment)
+        context.status.hint(self._whatNext(states))
         usable = volume is not None and context.ready
         self.text.setEnabled(usable)
         self.clicks.refresh(
@@ -210,6 +221,15 @@ class Panel:
         )
         self.export.refresh()
         self.run.refresh(bool(states))
+
+    def _whatNext(self, states: list) -> str:
+        if not self.context.ready:
+            return _("First install what is missing, by the button at the top.")
+        if self.context.volume is None:
+            return _("Load a radiograph, or try the sample.")
+        if not states:
+            return _("Type names above and press Enter.")
+        return _("Mend with Inside and Outside, then export.")
 
     def _segmentation(self):
         return self.context.logic.segmentationFor(self.context.volume, create=False)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import slicer
-import slicer.util
 
 from ...anatomy import complete
 from ...anatomy.presets import PRESETS
 from ..background import BackgroundJobs
 from ..dialogs import Dialogs
+from ..form import load_form
 from ..installer import Installer
 from ..requirements import Requirements
 from ..settings import Settings
@@ -32,14 +32,6 @@ from .slice_tool import SliceTool
 from .slice_views import SliceViews
 from .table import SegmentTable
 from .text_section import TextSection
-
-
-def load_form(path: Path):
-    """A form as an object whose attributes are its named widgets; ``root`` is the whole."""
-    root = slicer.util.loadUI(str(path))
-    ui = slicer.util.childWidgetVariables(root)
-    ui.root = root
-    return ui
 
 
 def segment_panel(
@@ -80,7 +72,7 @@ def segment_panel(
         )
         panel.table = SegmentTable(ui, panel.onChosen, panel.onShown, panel.onRenamed)
         panel.details = SegmentDetails(
-            ui, panel.prompting.candidate, panel.prompting.threshold, panel.onColor
+            ui, panel.prompting.candidate, panel.prompting.threshold, panel.onColor, panel.onFill
         )
         panel.run = RunSection(ui, context)
         panel.export = ExportSection(ui, context, settings, _dicom_file)
@@ -106,7 +98,7 @@ def segment_panel(
             "previous": lambda: panel.table.step(-1),
             "next": lambda: panel.table.step(1),
         }
-        panel.clicks = ClickSection(ui, panel.onTool, actions, window)
+        panel.clicks = ClickSection(ui, panel.onTool, actions, window, resources / "Icons")
 
     return Panel(ui, context, parts)
 
