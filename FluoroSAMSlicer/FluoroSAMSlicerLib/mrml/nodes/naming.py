@@ -67,8 +67,12 @@ def _parted_by_and(text: str) -> list[str]:
     return pieces if not is_known(text) and all(map(is_known, pieces)) else [text]
 
 
+@lru_cache(maxsize=256)
 def name_choice(text: str) -> NameChoice:
-    """What one name means. Raises InvalidName for a text that cannot be a name."""
+    """What one name means; asked for again and again while a line is typed.
+
+    Raises InvalidName for a text that cannot be a name.
+    """
     typed = " ".join(text.split())
     try:
         match = interpret(text)

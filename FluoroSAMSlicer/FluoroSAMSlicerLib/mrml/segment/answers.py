@@ -111,7 +111,9 @@ class Answers:
         if segment_id and not overwriteEdits:
             self._segments.ask_before_overwriting(record, segment_id)
         del self._targets[request.id]
-        segment_id = self._segments.write(record, request.key, result.mask, _tags(request, result))
+        segment_id = self._segments.write(
+            record, request.key, result.cut or result.mask, _tags(request, result)
+        )
         if record.prompt(request.key) is None:
             with self._steps.change(record, request.batch):
                 record.set_prompt(request.key, request.asked)

@@ -117,17 +117,21 @@ class Requests:
             record.set_prompt(key, record.asked(key).with_choice(index))
         return self._ask(volumeNode, record, key, record.asked(key))
 
-    def thresholdRequest(self, volumeNode, segmentId: str, probability: float) -> Request | None:
+    def thresholdRequest(
+        self, volumeNode, segmentId: str, probability: float, draft: bool = False
+    ) -> Request | None:
         """Draw the mask where the model's probability exceeds this; 0.5 is its own.
 
-        While a slider moves these changes are one step of undo, which `commit` or another change ends.
+        While a slider moves these changes are one step of undo, which `commit` or another change ends; their masks
+        may be drafts, of few of the logits, until the last one.
         """
         if not 0 < probability < 1:
             raise SceneError(f"The threshold {probability:g} must lie between 0 and 1.")
         record, key = self._segments.place(volumeNode, segmentId)
         self._steps.history(record)
         record.set_prompt(key, replace(record.asked(key), threshold=float(probability)))
-        return self.clickRequest(volumeNode, segmentId)
+        request = self.clickRequest(volumeNode, segmentId)
+        return replace(request, draft=draft) if request is not None else None
 
     def undo(self, volumeNode) -> list[Request]:
         """Take back the last change of prompts; the requests for the masks that it concerns."""
