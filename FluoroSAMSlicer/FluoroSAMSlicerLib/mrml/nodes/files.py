@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ..errors import SegmentationFileError
 from ..library import quiet_vtk, scene_library
 from .nrrd import has_sound_header, holds_labels, is_complete
-from .segments import segmentation_node, set_segment
+from .segments import add_with_display, segmentation_node, set_segment
 from .volumes import volume_node
 
 if TYPE_CHECKING:
@@ -105,9 +105,7 @@ def load_segmentation(scene, path: str | os.PathLike, volume_node=None):
     if not loaded:
         raise SegmentationFileError(f"{source}: this is no segmentation file, or it is damaged or cut off.")
     node.SetName(source.name.removesuffix(SUFFIX))
-    node = scene.AddNode(node)
-    node.CreateDefaultDisplayNodes()
-    node.GetDisplayNode().SetVisibility3D(False)
+    node = add_with_display(scene, node, in_3d=False)
     if volume_node is not None:
         # The geometry is stored relative to the segmentation's transform, which so must be there before.
         node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
