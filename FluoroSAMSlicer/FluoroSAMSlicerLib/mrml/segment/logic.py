@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import SceneError
-from ..nodes.image_state import load_image, slice_volume
+from ..nodes.image_state import add_image, read_image, slice_volume
 from ..nodes.naming import NameChoice
 from .answers import Answers
 from .images import Images
@@ -117,6 +117,7 @@ class Logic:
 
     stale = _part("_answers", Answers.stale)
     apply = _part("_answers", Answers.apply)
+    together = _part("_answers", Answers.together)
 
     @property
     def model(self) -> str:
@@ -129,7 +130,16 @@ class Logic:
 
     def loadImage(self, path: str | Path, frame: int = 0):
         """Add a radiograph file (DICOM, PNG, JPEG, TIFF, NRRD, ...) to the scene; its volume node."""
-        return load_image(self.scene, path, frame)
+        return add_image(self.scene, read_image(path, frame), path, frame)
+
+    @staticmethod
+    def readImage(path: str | Path, frame: int = 0):
+        """What `addImage` adds, read on any thread. Raises RadiographError."""
+        return read_image(path, frame)
+
+    def addImage(self, radiograph, path: str | Path, frame: int = 0):
+        """Add what `readImage` read from this file to the scene; its volume node."""
+        return add_image(self.scene, radiograph, path, frame)
 
     def sliceVolume(self, volumeNode, index: int):
         """One slice of a stack as an image of its own; its volume node."""

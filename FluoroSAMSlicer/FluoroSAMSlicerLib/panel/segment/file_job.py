@@ -1,0 +1,26 @@
+"""Files read or written away from the main thread, beside the model's work."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+FILE = "file"
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, eq=False)
+class FileJob:
+    """``work()`` runs on the worker and touches neither Qt nor the scene; ``done(result)`` on the main thread."""
+
+    title: str
+    work: Callable[[], object]
+    done: Callable[[object], None]
+    kind: str = FILE
+    slot: str = field(default_factory=lambda: f"{FILE} {next(_numbers)}")
+
+
+def do(job: FileJob, _cancelled: Callable[[], bool], _progress: Callable[[float, str], None]) -> object:
+    """What the worker does."""
+    return job.work()
