@@ -435,6 +435,7 @@ def test_export(bench, image, tmp_path, title, name, written):
     box.setCurrentIndex(next(row for row in range(box.count) if box.itemText(row).startswith(title)))
     bench.dialogs.path = tmp_path / name if name else tmp_path
     bench.ui.exportButton.click()
+    bench.wait()
     assert (tmp_path / written).stat().st_size > 0 and "Wrote" in bench.ui.messageLabel.text
 
 
