@@ -107,6 +107,7 @@ class Logic:
     alternatives = _part("_requests", Requests.alternatives)
     encodeRequest = _part("_requests", Requests.encodeRequest)
     textRequest = _part("_requests", Requests.textRequest)
+    namesRequest = _part("_requests", Requests.namesRequest)
     clickRequest = _part("_requests", Requests.clickRequest)
     boxRequest = _part("_requests", Requests.boxRequest)
     maskRequest = _part("_requests", Requests.maskRequest)

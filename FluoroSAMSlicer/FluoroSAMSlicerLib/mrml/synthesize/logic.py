@@ -53,7 +53,7 @@ __all__ = [
 
 
 class Logic:
-    """``segment_logic()`` gives the Segment road's logic, whose model is checked by `dice`; default one of its own."""
+    """``segment_logic()`` gives the Segment road's logic, whose model `dice` checks; default one of its own."""
 
     def __init__(self, scene, segment_logic: Callable | None = None) -> None:
         self.scene = scene
@@ -170,9 +170,14 @@ class Logic:
         if isinstance(result, LabelResult):
             return add_labels(self.scene, request, result)
         if isinstance(result, CheckResult):
-            for answer in result.answers:
-                self.applyAnswer(answer)
+            with self.together(result.answers):
+                for answer in result.answers:
+                    self.applyAnswer(answer)
         return None
+
+    def together(self, answers):
+        """A context in which those of ``CheckResult.answers`` that are put into the scene are announced at once."""
+        return self.segmentLogic.together([request for request, _result in answers])
 
     def applyAnswer(self, answer) -> None:
         """Put one of ``CheckResult.answers`` into the scene."""
