@@ -1,4 +1,4 @@
-"""Files read or written away from the main thread, beside the model's work."""
+"""Files read or written, and code loaded, away from the main thread and beside the model's work."""
 
 from __future__ import annotations
 
@@ -24,3 +24,14 @@ class FileJob:
 def do(job: FileJob, _cancelled: Callable[[], bool], _progress: Callable[[float, str], None]) -> object:
     """What the worker does."""
     return job.work()
+
+
+def warm_up() -> None:
+    """Load what the first name, the first export and the Synthesize tab would else wait for; no Qt, no scene."""
+    import importlib
+
+    from ...anatomy import search
+
+    for name in ("export", "synthesize.logic"):
+        importlib.import_module(f"...mrml.{name}", __package__)
+    search("heart", 1)

@@ -70,7 +70,6 @@ class Jobs:
 
     def submitFile(self, job: FileJob, quiet: bool = False) -> None:
         """Have a file read or written; ``quiet``: without progress shown."""
-        self._asked += 1
         self._files.submit(job)
         if not quiet:
             self._status.showProgress(-1, job.title)
@@ -98,13 +97,14 @@ class Jobs:
         self._status.showProgress(fraction, self._counted(f"{request.title}: {text}"))
 
     def jobDone(self, request, result) -> None:
+        if request.kind == FILE:
+            request.done(result)
+            return
         self._done += 1
         if request.kind == INSTALL:
             self._onInstalled(result)
             return
-        if request.kind == FILE:
-            request.done(result)
-        elif request.kind == "encode":
+        if request.kind == "encode":
             self._apply(request, result)
             self._tell(result)
             self._onEncoded()
@@ -116,8 +116,9 @@ class Jobs:
     def jobFailed(self, request, error: Exception) -> None:
         from ...mrml.segment.logic import USER_ERRORS, Cancelled
 
-        self._done += 1
-        self._answered(request)
+        if request.kind != FILE:
+            self._done += 1
+            self._answered(request)
         if isinstance(error, Cancelled):
             self._status.say(_("Stopped."))
         elif isinstance(error, ImportError):
