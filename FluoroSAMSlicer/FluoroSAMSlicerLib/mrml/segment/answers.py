@@ -70,6 +70,8 @@ class Answers:
         target = self._targets.get(request.id)
         if target is None:
             return "It was answered already, or called off."
+        if self._segments.scene.IsClosing():
+            return "The scene is being closed."
         volume = target.volume.Get()
         if not self._in_scene(volume):
             return "Its image is no longer in the scene."

@@ -131,7 +131,7 @@ class Logic:
 
     def loadImage(self, path: str | Path, frame: int = 0):
         """Add a radiograph file (DICOM, PNG, JPEG, TIFF, NRRD, ...) to the scene; its volume node."""
-        return add_image(self.scene, read_image(path, frame), path, frame)
+        return self.addImage(read_image(path, frame), path, frame)
 
     @staticmethod
     def readImage(path: str | Path, frame: int = 0):
@@ -140,7 +140,9 @@ class Logic:
 
     def addImage(self, radiograph, path: str | Path, frame: int = 0):
         """Add what `readImage` read from this file to the scene; its volume node."""
-        return add_image(self.scene, radiograph, path, frame)
+        node = add_image(self.scene, radiograph, path, frame)
+        self._images.loaded(node, radiograph.pixels)
+        return node
 
     def sliceVolume(self, volumeNode, index: int):
         """One slice of a stack as an image of its own; its volume node."""
