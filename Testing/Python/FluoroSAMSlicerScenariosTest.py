@@ -162,7 +162,7 @@ class FluoroSAMSlicerScenariosTest(ScriptedLoadableModuleTest):
             # As if it had never been imported.
             sys.modules.pop("FluoroSAMSlicerLib.radiograph.dicom", None)
             self.ui.sampleButton.click()
-            hands.settle()
+            self.assertTrue(hands.until(lambda: not self.panel.jobs.busy))
         told = self.panel.context.status.text
         self.assertIn("pydicom", told)
         self.assertNotIn("damaged", told)

@@ -324,3 +324,26 @@ def test_the_test_that_runs_inside_slicer_passes_here_too(opened, monkeypatch, t
     opened.module.FluoroSAMSlicerTest("runTest").runTest()
     assert made
     made[0].cleanup()
+
+
+def test_nothing_touches_a_segment_while_its_scene_closes(opened, widget):
+    """The subject hierarchy has dropped the segmentation by then, and complains of whatever it hears of it."""
+    bench = working(opened, widget)
+    bench.ui.addButton.click()
+    bench.red().click(bench.at(50, 50))
+    bench.wait()
+    bench.ui.textEdit.setText("liver, left lung")
+    bench.ui.segmentButton.click()
+    segmentation = bench.logic.segmentationFor(bench.panel.context.volume)
+    kind, heard = slicer.vtkSegmentation, []
+    closing = {"now": False}
+    scene = bench.scene
+    scene.AddObserver(scene.StartCloseEvent, lambda *_: closing.update(now=True), 1000.0)
+    scene.AddObserver(scene.EndCloseEvent, lambda *_: closing.update(now=False), -1000.0)
+    for name in ("SegmentAdded", "SegmentRemoved", "SegmentModified", "RepresentationModified"):
+        segmentation.AddObserver(getattr(kind, name), lambda *_, name=name: heard.append((name, closing["now"])))
+    scene.Clear(0)
+    for _ in range(30):
+        bench.application.processEvents()
+    bench.until(lambda: not bench.panel.jobs.busy)
+    assert heard == []

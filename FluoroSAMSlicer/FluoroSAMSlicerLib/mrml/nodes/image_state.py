@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import NotOneImage, SceneError
 from ..library import scene_library
@@ -17,10 +18,14 @@ __all__ = [
     "ManySlices",
     "check_volume",
     "frame_of",
-    "load_image",
+    "add_image",
+    "read_image",
     "signature",
     "slice_volume",
 ]
+
+if TYPE_CHECKING:
+    from ...radiograph import Radiograph
 
 SOURCE_FILE = "FluoroSAM.sourceFile"
 SOURCE_FRAME = "FluoroSAM.sourceFrame"
@@ -88,12 +93,17 @@ def slice_volume(volume, index: int):
     return node
 
 
-def load_image(scene, path: str | Path, frame: int = 0):
-    """A radiograph file as a volume node that remembers its file. Raises RadiographError, SceneError."""
+def read_image(path: str | Path, frame: int = 0) -> Radiograph:
+    """A radiograph file, on any thread. Raises RadiographError."""
     from ...radiograph import read_radiograph
 
+    return read_radiograph(Path(path), frame)
+
+
+def add_image(scene, radiograph: Radiograph, path: str | Path, frame: int = 0):
+    """What was read from a file as a volume node that remembers the file. Raises SceneError."""
     file = Path(path)
-    node = volume_node(scene, read_radiograph(file, frame), file.stem)
+    node = volume_node(scene, radiograph, file.stem)
     node.SetAttribute(SOURCE_FILE, str(file.resolve()))
     node.SetAttribute(SOURCE_FRAME, str(frame))
     return node

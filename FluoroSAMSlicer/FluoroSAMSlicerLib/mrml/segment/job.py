@@ -20,6 +20,7 @@ import numpy as np
 
 from ...segmentation import Prompt, PromptError
 from ..errors import SceneError
+from ..nodes.masks import CutMask
 from .prompts import SegmentPrompt
 from .run_job import FOLLOW, FollowRequest, FollowResult, follow
 
@@ -31,6 +32,9 @@ LOW_SCORE = 0.5
 """A mask whose predicted IoU is below this is marked as uncertain."""
 
 ROUNDS_KEPT = 64
+
+DRAFT_SIDE = 512
+"""Most rows and columns of logits that a draft is drawn from; a view has hardly more."""
 
 Cancel = Callable[[], bool]
 Progress = Callable[[float, str], None]
@@ -46,7 +50,8 @@ class Request:
 
     ``key`` is the segment's key, ``slot`` the same for all requests that write the same segment. ``batch``
     is shared by requests that make one undo step. ``beside`` are the names that are asked for at the same time, which
-    a model may find in one pass. ``model`` and ``device`` name the predictor.
+    a model may find in one pass. ``draft``: the mask is one of many that follow each other, as while a slider moves,
+    and may be coarse. ``model`` and ``device`` name the predictor.
     """
 
     id: int
@@ -62,12 +67,14 @@ class Request:
     pixels: TakenPixels | None = None
     embedding: ImageEmbedding | None = None
     beside: tuple[str, ...] = ()
+    draft: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """``mask`` is bool (H, W). ``missed`` are the clicks (by number) that it does not satisfy. ``notes`` are
-    for the user. ``image_key`` is the SHA-256 of the pixels, ``model`` names the weights."""
+    """``mask`` is bool (H, W), ``cut`` the same for a segment. ``missed`` are the clicks (by number) that it does
+    not satisfy. ``notes`` are for the user. ``image_key`` is the SHA-256 of the pixels, ``model`` names the
+    weights."""
 
     request_id: int
     embedding: ImageEmbedding
@@ -76,6 +83,7 @@ class Result:
     seconds: float
     notes: tuple[str, ...] = ()
     mask: np.ndarray | None = None
+    cut: CutMask | None = None
     score: float = math.nan
     scores: tuple[float, ...] = ()
     chosen: int = 0
@@ -92,6 +100,7 @@ class Engine:
         self._predictor: Predictor | None = None
         self._loaded: tuple[str, str] | None = None
         self._rounds: OrderedDict[tuple, Prediction] = OrderedDict()
+        self._coarse: tuple[Prediction, np.ndarray] | None = None
 
     def compute(
         self,
@@ -128,7 +137,7 @@ class Engine:
                 self._lock.release()
 
     def _forget(self) -> None:
-        self._predictor = self._loaded = None
+        self._predictor = self._loaded = self._coarse = None
         self._rounds.clear()
         self._to_release = False
 
@@ -150,7 +159,8 @@ class Engine:
             self._find_together(predictor, embedding, request.beside)
             prediction = self._answer(predictor, embedding, request.asked, watch)
             watch.report(0.9, "Drawing the mask")
-            answer = _answer(prediction, request.asked)
+            mask = self._mask(prediction, request.asked.threshold, request.draft)
+            answer = _answer(prediction, request.asked, mask)
         watch.check()
         if getattr(predictor, "device", None) != device:
             notes.append(f"The memory of {device} is full; the CPU goes on, more slowly.")
@@ -230,6 +240,22 @@ class Engine:
         for prompt, prediction in zip(fresh, found, strict=True):
             self._remembered(known[prompt], lambda prediction=prediction: prediction)
 
+    def _mask(self, prediction: Prediction, threshold: float, draft: bool) -> np.ndarray:
+        """Bool (H, W) where the probability exceeds the threshold.
+
+        A draft is drawn from a few of the logits, which are kept, since many of them follow each other.
+        """
+        least = math.log(threshold / (1 - threshold))
+        if not draft:
+            # Not `Prediction.mask`, which would keep every full-size mask for as long as the rounds are kept.
+            return prediction.logits > least
+        height, width = prediction.candidates.frame.height, prediction.candidates.frame.width
+        step = -(-max(height, width) // DRAFT_SIDE)
+        if self._coarse is None or self._coarse[0] is not prediction:
+            self._coarse = prediction, prediction.logits[::step, ::step].copy()
+        rows, columns = np.arange(height) // step, np.arange(width) // step
+        return (self._coarse[1] > least)[rows][:, columns]
+
     def _remembered(self, known: tuple, make: Callable[[], Prediction]) -> Prediction:
         prediction = self._rounds.pop(known, None)
         if prediction is None:
@@ -287,14 +313,14 @@ def _rounds(asked: SegmentPrompt) -> list[Prompt]:
     return rounds
 
 
-def _answer(prediction: Prediction, asked: SegmentPrompt) -> dict:
-    # Not `Prediction.mask`, which would keep every full-size mask for as long as the rounds are kept.
-    mask = prediction.logits > math.log(asked.threshold / (1 - asked.threshold))
+def _answer(prediction: Prediction, asked: SegmentPrompt, mask: np.ndarray) -> dict:
     clicks = zip(asked.prompt.points, asked.prompt.labels, strict=True)
     missed = tuple(n for n, (point, label) in enumerate(clicks) if _holds(mask, point) != bool(label))
-    low = prediction.score < LOW_SCORE or bool(missed) or not mask.any()
+    cut = CutMask.of(mask)
+    low = prediction.score < LOW_SCORE or bool(missed) or not cut.part.size
     return {
         "mask": mask,
+        "cut": cut,
         "score": float(prediction.score),
         "scores": tuple(float(score) for score in prediction.candidates.scores),
         "chosen": int(prediction.chosen),

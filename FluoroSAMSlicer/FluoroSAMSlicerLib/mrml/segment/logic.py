@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import SceneError
-from ..nodes.image_state import load_image, slice_volume
+from ..nodes.image_state import add_image, read_image, slice_volume
 from ..nodes.naming import NameChoice
 from .answers import Answers
 from .images import Images
@@ -111,6 +111,7 @@ class Logic:
     alternatives = _part("_requests", Requests.alternatives)
     encodeRequest = _part("_requests", Requests.encodeRequest)
     textRequest = _part("_requests", Requests.textRequest)
+    namesRequest = _part("_requests", Requests.namesRequest)
     clickRequest = _part("_requests", Requests.clickRequest)
     boxRequest = _part("_requests", Requests.boxRequest)
     maskRequest = _part("_requests", Requests.maskRequest)
@@ -127,6 +128,7 @@ class Logic:
 
     stale = _part("_answers", Answers.stale)
     apply = _part("_answers", Answers.apply)
+    together = _part("_answers", Answers.together)
 
     def follow(self, volumeNode, direction: str = "both") -> list[int]:
         """Carry the segments of the frame shown to the others, all at once; the frames written.
@@ -147,7 +149,18 @@ class Logic:
 
     def loadImage(self, path: str | Path, frame: int = 0):
         """Add a radiograph file (DICOM, PNG, JPEG, TIFF, NRRD, ...) to the scene; its volume node."""
-        return load_image(self.scene, path, frame)
+        return self.addImage(read_image(path, frame), path, frame)
+
+    @staticmethod
+    def readImage(path: str | Path, frame: int = 0):
+        """What `addImage` adds, read on any thread. Raises RadiographError."""
+        return read_image(path, frame)
+
+    def addImage(self, radiograph, path: str | Path, frame: int = 0):
+        """Add what `readImage` read from this file to the scene; its volume node."""
+        node = add_image(self.scene, radiograph, path, frame)
+        self._images.loaded(node, radiograph.pixels)
+        return node
 
     def sliceVolume(self, volumeNode, index: int):
         """One slice of a stack as an image of its own; its volume node."""

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
+from functools import lru_cache
 
 from ...segmentation import PromptError
 from ..library import scene_library
@@ -97,9 +98,11 @@ class Record:
         stored = self.node.GetParameter(PROMPT + key)
         if not stored:
             return None
-        prompt = SegmentPrompt.from_dict(_parsed(stored))
+        prompt = _prompt(stored)
         points = self.points_node(key)
         found = [] if points is None or self.volume is None else clicks(points, self.volume)
+        if not found and not prompt.prompt.points:
+            return prompt
         return prompt.with_clicks([click[:2] for click in found], [int(click[2]) for click in found])
 
     def asked(self, key: str) -> SegmentPrompt:
@@ -172,6 +175,12 @@ class Record:
             with suppress(PromptError):
                 prompts[key] = self.asked(key)
         return prompts
+
+
+@lru_cache(maxsize=1024)
+def _prompt(stored: str) -> SegmentPrompt:
+    """The prompts of a JSON parameter; every step of undo looks at those of all segments."""
+    return SegmentPrompt.from_dict(_parsed(stored))
 
 
 def _parsed(stored: str) -> dict:

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...runs import Run
 from ..nodes.volumes import TakenPixels
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class FollowResult:
 
 def follow(predictor: Predictor, request: FollowRequest, watch, started: float) -> FollowResult:
     """Carry the segments along. Called off, it gives what is done; ``watch`` is told of every frame."""
-    from ...runs import propagate
+    from ...runs import Run, propagate
 
     planes = request.planes
     run = Run(request.title, len(planes), lambda number: planes[number].radiograph())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...runs import Followed
 from ..errors import SceneError
+from ..library import scene_library
 from ..nodes.image_state import check_volume
+from ..nodes.masks import fingerprint
 from ..nodes.naming import structure_for
 from ..nodes.references import weak
 from ..nodes.segments import TAG_PREFIX, segment_mask, set_segment
@@ -24,8 +25,11 @@ from ..nodes.volumes import take_pixels
 from .record import Record
 from .requests import Requests
 from .run_job import FollowRequest, FollowResult
-from .scene import CARRIED_TAG, MASK_TAG, TEXT_TAG, ImageSegments, fingerprint, segment_tag
+from .scene import CARRIED_TAG, MASK_TAG, TEXT_TAG, ImageSegments, segment_tag
 from .steps import Steps
+
+if TYPE_CHECKING:
+    from ...runs import Followed
 
 DIRECTIONS = {"both": "All frames", "forwards": "Forwards", "backwards": "Backwards"}
 
@@ -123,6 +127,8 @@ class RunSegments:
         return written
 
     def _followed(self, record: Record, segment_id: str) -> Followed | None:
+        from ...runs import Followed
+
         mask = segment_mask(record.segmentation, segment_id, record.volume)
         if not mask.any():
             return None
@@ -166,7 +172,7 @@ class RunSegments:
         node = frame_image(volume, frame)
         if node is None:
             raise SceneError(f"{volume.GetName()} has no image for frame {frame + 1}.")
-        return take_pixels(node, copy=False)
+        return take_pixels(node, plane=scene_library().util.arrayFromVolume(node)[0])
 
     def _corrected(self, volume) -> set[int]:
         """Frames in which clicks or a box were given."""

@@ -3,7 +3,6 @@ and whether somebody changed it by hand."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from ...segmentation import Prompt, PromptError
 from ..errors import SceneError
 from ..nodes.image_state import check_volume, frame_of
+from ..nodes.masks import CutMask, fingerprint
 from ..nodes.naming import structure_for
 from ..nodes.placement import image_size
 from ..nodes.points import SEGMENT_KEY, show
@@ -232,17 +232,19 @@ class ImageSegments:
         if self.edited(record, segment_id):
             raise NeedsConfirmation(segment_id, self.segment(record, segment_id).GetName(), *question)
 
-    def write(self, record: Record, key: str, mask: np.ndarray, tags: dict[str, object]) -> str:
-        """Make ``mask`` the segment's, remembering that it is the model's work."""
-        tags = {**tags, MASK_TAG: fingerprint(mask)}
+    def write(self, record: Record, key: str, mask: np.ndarray | CutMask, tags: dict[str, object]) -> str:
+        """Make ``mask``, bool (H, W), the segment's, remembering that it is the model's work."""
+        cut = mask if isinstance(mask, CutMask) else CutMask.of(mask)
+        tags = {**tags, MASK_TAG: cut.fingerprint}
         if record.frame is not None:
             tags["frame"] = record.frame
-        segment_id = set_segment(record.segmentation, record.volume, structure_for(key), mask, tags)
+        segment_id = set_segment(record.segmentation, record.volume, structure_for(key), cut, tags)
         # Nobody can tell how good an unknown word's mask is: it does not look as sure as the others.
         if tags.get("known") in ("yes", "no"):
             display = record.segmentation.GetDisplayNode()
-            if display is not None:
-                display.SetSegmentVisibility2DFill(segment_id, tags["known"] == "yes")
+            filled = tags["known"] == "yes"
+            if display is not None and display.GetSegmentVisibility2DFill(segment_id) != filled:
+                display.SetSegmentVisibility2DFill(segment_id, filled)
         if record.frame is not None:
             set_doubtful_frames(record.volume, set(doubtful_frames(record.volume)) - {record.frame})
         labelmap = record.segmentation.GetSegmentation().GetSegment(segment_id).GetRepresentation(LABELMAP)
@@ -254,7 +256,7 @@ class ImageSegments:
 
     def empty(self, record: Record, key: str) -> str:
         """Make a segment that holds nothing, or take away all that it holds."""
-        return self.write(record, key, np.zeros(image_size(record.volume)[::-1], dtype=bool), {})
+        return self.write(record, key, CutMask.empty(image_size(record.volume)[::-1]), {})
 
     def _state(self, record: Record, segment_id: str) -> SegmentState:
         segment = self.segment(record, segment_id)
@@ -273,13 +275,6 @@ class ImageSegments:
             score = float(segment_tag(segment, TAG_PREFIX + "score") or 0)
             state = replace(state, score=score, low_confidence=carried != "yes")
         return with_outcome(with_prompt(state, prompt), outcome)
-
-
-def fingerprint(mask: np.ndarray) -> str:
-    """Tells masks (H, W) apart, wherever they come from."""
-    digest = hashlib.sha1(repr(mask.shape).encode(), usedforsecurity=False)
-    digest.update(np.packbits(mask).tobytes())
-    return digest.hexdigest()
 
 
 def segment_tag(segment, name: str) -> str | None:

@@ -15,6 +15,7 @@ from .click_section import ClickSection
 from .context import Context
 from .details import SegmentDetails
 from .export_section import ExportSection
+from .file_job import FileJob, warm_up
 from .image_section import ImageSection
 from .install_box import InstallBox
 from .jobs import Jobs
@@ -53,7 +54,7 @@ class Panel:
     def __init__(self, ui, context: Context, parts: Callable[[Panel], None]) -> None:
         self.ui, self.context = ui, context
         self._parameters = None
-        self._entered = False
+        self._entered = self._warm = False
         self._restoring = Held()
         self._sceneObservations, self._segmentObservations = Observations(), Observations()
         self._refresh = qt.QTimer()
@@ -76,6 +77,9 @@ class Panel:
         self.clicks.enableKeys(True)
         self.image.suggest()
         self.refresh()
+        if self.context.ready and not self._warm:
+            self._warm = True
+            self.jobs.submitFile(FileJob("", warm_up, lambda _nothing: None), quiet=True)
 
     def exit(self) -> None:
         """The user went to another module: the mouse and the keys are theirs again."""

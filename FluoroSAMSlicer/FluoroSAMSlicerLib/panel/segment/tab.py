@@ -21,6 +21,7 @@ from .click_section import ClickSection
 from .context import Context
 from .details import SegmentDetails
 from .export_section import ExportSection
+from .file_job import do
 from .image_section import ImageSection
 from .install_box import InstallBox
 from .jobs import Jobs
@@ -40,7 +41,7 @@ def segment_panel(
     """The tab over ``logic``, a Logic. ``resources`` is the module's folder of that name."""
     ui = load_form(resources / "UI" / "FluoroSAMSegment.ui")
     settings = Settings()
-    background = BackgroundJobs(work(logic.compute))
+    background, files = BackgroundJobs(work(logic.compute)), BackgroundJobs(do)
     status = StatusLine(ui, lambda: context.jobs.cancel())
     context = Context(logic, status, dialogs)
     installer = installer or Installer(Requirements(resources / "requirements.txt"))
@@ -50,6 +51,7 @@ def segment_panel(
         panel.jobs = Jobs(
             context,
             background,
+            files,
             panel.onSegment,
             lambda: panel.image.describe(),
             lambda model: panel.model.installed(model),

@@ -28,7 +28,7 @@ from .set_section import SetSection
 from .view_section import ViewSection
 
 PREVIEW_PX, PREVIEW_SLOT, REMEMBER_MS = 256, "preview", 300
-DRAW_S = 0.03
+DRAW_MS, DRAW_S = 50, 0.03
 
 
 class Panel:
@@ -57,7 +57,7 @@ class Panel:
         connect(self._remember, "timeout()", self.remember)
         self._answers: list = []
         self._drawing = qt.QTimer()
-        self._drawing.setInterval(0)
+        self._drawing.setInterval(DRAW_MS)
         connect(self._drawing, "timeout()", self._drawAnswers)
         context.view = ViewSettings()
         connect(ui.setButton, "clicked()", self.showSet)
@@ -246,7 +246,7 @@ class Panel:
 
     def _drawAnswers(self) -> None:
         end = time.monotonic() + DRAW_S
-        with slicer.util.RenderBlocker():
+        with slicer.util.RenderBlocker(), self.context.logic.together(self._answers):
             while self._answers and time.monotonic() < end:
                 self.context.attempt(self.context.logic.applyAnswer, self._answers.pop(0))
         if not self._answers:
