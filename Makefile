@@ -31,7 +31,8 @@ check: .venv-test/installed
 	.venv-test/$(BIN)/python -m mypy
 
 benchmarks: .venv-test/installed
-	.venv-test/$(BIN)/python Testing/benchmarks/segment_speed.py
+	.venv-test/$(BIN)/python Testing/benchmarks/segment_speed.py $(SAMPLE)
+	.venv-test/$(BIN)/python Testing/benchmarks/panel_speed.py
 
 evaluation: .venv-test/installed
 	@test -n "$(MANIFEST)" || { echo "Say on what: make evaluation MANIFEST=set.jsonl" >&2; exit 1; }

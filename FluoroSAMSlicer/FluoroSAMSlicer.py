@@ -39,7 +39,7 @@ class FluoroSAMSlicer(ScriptedLoadableModule):
 <p>Segments X-ray images by the name of an anatomical structure, and by clicks.</p>
 <p><b>1.</b> Choose a radiograph, load one or drop a file onto the panel.
 <b>2.</b> Type names, such as <i>left lung, heart</i>, and press Enter.
-<b>3.</b> Where a mask is wrong, press <i>+ Inside</i> or <i>&minus; Outside</i> and click in the slice view.
+<b>3.</b> Where a mask is wrong, press <i>Inside</i> or <i>Outside</i> and click in the slice view.
 <b>4.</b> Export the segments, or go on in the Segment Editor.</p>
 <p>The <i>Synthesize</i> tab renders X-ray images with true masks from a CT and its segmentation: to check the
 model on your own anatomy, and to write training sets.</p>
@@ -77,8 +77,8 @@ def loadRadiograph(path):
 class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     logic = None
     panel = None
-    synthesis = None
     tabs = None
+    _synthesis = None
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
@@ -93,7 +93,6 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from FluoroSAMSlicerLib.panel.dialogs import Dialogs
         from FluoroSAMSlicerLib.panel.segment.slice_views import SliceViews
         from FluoroSAMSlicerLib.panel.segment.tab import segment_panel
-        from FluoroSAMSlicerLib.panel.synthesize.tab import synthesize_panel
 
         self.logic = FluoroSAMSlicerLogic()
         slicer.app.connect("aboutToQuit()", self.cleanup)
@@ -103,10 +102,9 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.tabs = qt.QTabWidget()
         self.tabs.setTabBarAutoHide(True)
         self.tabs.addTab(self.panel.ui.root, _("Segment"))
-        self.synthesis = synthesize_panel(
-            RESOURCES, self.logic.drrLogic, Dialogs(window), self.openInSegmentTab
-        )
-        self.tabs.addTab(self.synthesis.ui.root, _("Synthesize"))
+        self.page = qt.QWidget()
+        qt.QVBoxLayout(self.page).setContentsMargins(0, 0, 0, 0)
+        self.tabs.addTab(self.page, _("Synthesize"))
         self.tabs.connect("currentChanged(int)", self.onTab)
         self.layout.addWidget(self.tabs)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
@@ -116,15 +114,41 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if getattr(self.parent, "isEntered", False):
             self.enter()
 
+    @property
+    def synthesis(self):
+        """The Synthesize tab, made when it is first asked for, so that the module opens sooner."""
+        if self._synthesis is None and self.panel is not None:
+            from FluoroSAMSlicerLib.panel.dialogs import Dialogs
+            from FluoroSAMSlicerLib.panel.synthesize.big_views import BigViews
+            from FluoroSAMSlicerLib.panel.synthesize.tab import synthesize_panel
+
+            dialogs = Dialogs(slicer.util.mainWindow())
+            large = BigViews(slicer.app.layoutManager(), self.views)
+            self._synthesis = synthesize_panel(
+                RESOURCES, self.logic.drrLogic, dialogs, self.openInSegmentTab, large
+            )
+            self.page.layout().addWidget(self._synthesis.ui.root)
+            if getattr(self.parent, "isEntered", False):
+                self._synthesis.setParameters(self.logic.getSynthesizeParameters())
+        return self._synthesis
+
     def enter(self):
         if self.panel is not None:
+            self.takeAllHeight()
             self.setParameters()
             self.showTab(self.tabs.currentIndex)
+
+    def takeAllHeight(self):
+        """Slicer shares the height of its panel between a module and nothing: the tabs scroll, so they take all."""
+        policy = self.parent.sizePolicy
+        policy.setVerticalStretch(1)
+        self.parent.setSizePolicy(policy)
 
     def exit(self):
         if self.panel is not None:
             self.panel.exit()
-            self.synthesis.exit()
+            if self._synthesis is not None:
+                self._synthesis.exit()
 
     def onTab(self, index):
         if getattr(self.parent, "isEntered", False):
@@ -132,9 +156,10 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def showTab(self, index):
         """Give the mouse, the keys and the views to the tab that is looked at."""
-        shown, hidden = (self.synthesis, self.panel) if index else (self.panel, self.synthesis)
-        hidden.exit()
-        if shown is self.synthesis:
+        shown, hidden = (self.synthesis, self.panel) if index else (self.panel, self._synthesis)
+        if hidden is not None:
+            hidden.exit()
+        if hidden is self.panel:
             self.views.restore()
         shown.enter()
 
@@ -146,17 +171,20 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.removeObservers()
         if self.panel is not None:
             self.panel.cleanup()
-            self.synthesis.cleanup()
+            if self._synthesis is not None:
+                self._synthesis.cleanup()
             self.logic.close()
-            self.panel = None
+            self.panel = self._synthesis = None
 
     def setParameters(self):
         self.panel.setParameters(self.logic.getParameters())
-        self.synthesis.setParameters(self.logic.getSynthesizeParameters())
+        if self._synthesis is not None:
+            self._synthesis.setParameters(self.logic.getSynthesizeParameters())
 
     def onSceneStartClose(self, _caller, _event):
         self.panel.setParameters(None)
-        self.synthesis.setParameters(None)
+        if self._synthesis is not None:
+            self._synthesis.setParameters(None)
 
     def onSceneChanged(self, _caller, _event):
         """Another scene: its parameters are read by a new wrapper, since the old one keeps values."""
@@ -357,15 +385,20 @@ class FluoroSAMSlicerTest(ScriptedLoadableModuleTest):
         widget = slicer.util.getModuleWidget("FluoroSAMSlicer")
         widget.enter()
         panel = widget.panel
+
+        def wait():
+            deadline = time.time() + 120
+            while panel.jobs.busy and time.time() < deadline:
+                slicer.app.processEvents()
+            slicer.app.processEvents()
+
         panel.image.load(sample())
+        wait()
         image = panel.context.volume
         self.assertIsNotNone(image)
         panel.ui.textEdit.setText("left lung")
         panel.ui.segmentButton.click()
-        deadline = time.time() + 120
-        while panel.jobs.busy and time.time() < deadline:
-            slicer.app.processEvents()
-        slicer.app.processEvents()
+        wait()
         panel.refresh()
         self.assertEqual([state.name for state in panel.context.logic.segments(image)], ["left lung"])
         self.assertEqual(panel.table.ids, [panel.context.segment])

@@ -31,6 +31,7 @@ sys.path.insert(0, str(TOOLS))
 from coding import Coding  # noqa: E402
 from FluoroSAMSlicerLib.anatomy.spelling import DOUBLED, VOWEL_SWAP, near_words  # noqa: E402
 from FluoroSAMSlicerLib.anatomy.wording import Grammar  # noqa: E402
+from telling_apart import tell_apart  # noqa: E402
 
 ORDINALS = (
     "first",
@@ -346,6 +347,7 @@ def build(folder: Path) -> dict:
                 "index": index_of(concept, grammar),
             }
         )
+    tell_apart({one["name"]: one for entry in entries for one in entry["structures"].values()})
     return {
         "format": 1,
         "sources": SOURCES,

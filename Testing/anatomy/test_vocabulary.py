@@ -219,6 +219,45 @@ def test_codes_exist_in_the_terms(shared_data):
                 )
 
 
+def lab(color) -> tuple[float, float, float]:
+    """CIE L*a*b* (D65) of 8-bit sRGB, where distances are those that eyes see."""
+    from PIL import Image, ImageCms
+
+    profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB", 6500)
+    pixel = ImageCms.applyTransform(
+        Image.new("RGB", (1, 1), color), ImageCms.buildTransform(*profiles, "RGB", "LAB")
+    ).getpixel((0, 0))
+    # a and b are stored with an offset of 128, which wraps round.
+    signed = [one - 256 if one > 127 else one for one in pixel[1:]]
+    return pixel[0] * 100 / 255, *signed
+
+
+def apart(one, other) -> float:
+    return sum((a - b) ** 2 for a, b in zip(lab(one.color), lab(other.color), strict=True)) ** 0.5
+
+
+def test_nobody_mixes_up_the_colours_of_left_and_right():
+    known = vocabulary()
+    pairs = [
+        (one, known[other])
+        for one in known
+        if one.name.startswith("left ") and (other := one.name.replace("left ", "right ", 1)) in known
+    ]
+    # A joint is a point: two of them have pale colours that their family leaves little room for.
+    near = [one.name for one, other in pairs if apart(one, other) < 25 and "joint" not in one.name]
+    assert len(pairs) > 300 and near == []
+    assert apart(known["left lung"], known["right lung"]) > 28
+
+
+def test_bones_that_touch_differ_in_colour():
+    known = vocabulary()
+    for group in ("left ribs", "right ribs", "lumbar spine", "left carpal bones", "right tarsal bones"):
+        members = [known[name] for name in known[group].members]
+        assert len(members) > 4
+        for one, other in zip(members, members[1:], strict=False):
+            assert apart(one, other) > 16, (one.name, other.name)
+
+
 def test_neighbours_differ_in_colour_and_none_is_lost_in_the_dark():
     known = vocabulary()
     levels = (("C", 7), ("T", 12), ("L", 5))

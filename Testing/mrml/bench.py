@@ -64,6 +64,9 @@ class SquarePredictor:
         candidates = Candidates(low_res, scores, embedding.frame)
         return Prediction(prompt, None, candidates, 0, embedding.key, "squares", "1")
 
+    def predict_names(self, embedding, texts, allow_unknown=False):
+        return [self.predict(embedding, text, allow_unknown=allow_unknown) for text in texts]
+
     def choose(self, embedding, prediction, candidate):
         self.chosen.append(candidate)
         return replace(prediction, chosen=candidate)
@@ -170,3 +173,26 @@ def new_scene():
         logic.SetMRMLScene(scene)
         parts.kept.append(logic)
     return scene
+
+
+class Film:
+    """A run of moving structures, and its browser."""
+
+    def __init__(self, scene, frames) -> None:
+        self.scene = scene
+        self.logic = slicer.vtkSlicerSequencesLogic()
+        self.logic.SetMRMLScene(scene)
+        self.sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "run")
+        self.sequence.SetIndexName("time")
+        for number, pixels in enumerate(frames):
+            frame = slicer.vtkMRMLScalarVolumeNode()
+            slicer.util.updateVolumeFromArray(frame, np.ascontiguousarray(pixels)[np.newaxis])
+            self.sequence.SetDataNodeAtValue(frame, str(number / 10))
+        self.browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode")
+        self.browser.SetAndObserveMasterSequenceNodeID(self.sequence.GetID())
+        self.show(0)
+        self.volume = self.browser.GetProxyNode(self.sequence)
+
+    def show(self, number: int) -> None:
+        self.browser.SetSelectedItemNumber(number)
+        self.logic.UpdateProxyNodesFromSequences(self.browser)

@@ -69,6 +69,18 @@ def _settings_value(key, default, converter=lambda value: value, settings=None):
     return default if value is None else converter(value)
 
 
+class RenderBlocker:
+    """As long as one is in use the views are not drawn; ``held`` are in use now."""
+
+    held = 0
+
+    def __enter__(self) -> None:
+        RenderBlocker.held += 1
+
+    def __exit__(self, *_) -> None:
+        RenderBlocker.held -= 1
+
+
 def _install_stand_ins() -> None:
     sys.modules["qt"] = pythonqt.QtModule("qt")
     _module("ctk")
@@ -85,7 +97,7 @@ def _install_stand_ins() -> None:
     slicer.util.loadUI = loader.form
     slicer.util.childWidgetVariables = slicer_parts.child_widgets
     slicer.util.settingsValue = _settings_value
-    slicer.util.RenderBlocker = slicer.util.WaitCursor = contextlib.nullcontext
+    slicer.util.RenderBlocker, slicer.util.WaitCursor = RenderBlocker, contextlib.nullcontext
     slicer.util.mainWindow = lambda: None
 
 
@@ -108,12 +120,14 @@ class Answers:
         self.yes, self.path = True, None
 
     def confirm(self, question: str, details: str = "") -> bool:
+        assert not RenderBlocker.held, "the user is asked while no view is drawn"
         self.asked.append(question)
         return self.yes
 
     accept = confirm
 
     def openFile(self, title: str, *_) -> Path | None:
+        assert not RenderBlocker.held, "the user is asked while no view is drawn"
         self.asked.append(title)
         return self.path
 

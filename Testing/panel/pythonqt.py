@@ -17,7 +17,7 @@ MODULE = str(Path(__file__).resolve().parents[2] / "FluoroSAMSlicer")
 USED: set[tuple[str, str]] = set()
 CONNECTED: set[tuple[str, str]] = set()
 # Getters that are virtual: Qt asks Python for them wherever a class has something of that name.
-VIRTUAL = {"sizeHint", "minimumSizeHint", "QProgressBar.text"}
+VIRTUAL = {"sizeHint", "minimumSizeHint", "QProgressBar.text", "QVBoxLayout.spacing", "QHBoxLayout.spacing"}
 
 
 def _asked_by_the_module(name: str) -> bool:

@@ -78,20 +78,30 @@ class ctkCollapsibleButton(pythonqt(QtWidgets.QAbstractButton)):
         return self.__dict__["collapsed_"]
 
     def setCollapsed(self, collapsed: bool) -> None:
-        self.__dict__["collapsed_"] = collapsed
-        for child in self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly):
+        """What the program hid stays hidden when the section is opened, as in CTK."""
+        children = self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly)
+        folded = self.__dict__.setdefault("folded", [])
+        if collapsed:
+            folded += [child for child in children if child not in folded and not _hidden(child)]
+        for child in children if collapsed else folded:
             child.setVisible(not collapsed)
+        if not collapsed:
+            folded.clear()
+        self.__dict__["collapsed_"] = collapsed
+        self.setMaximumHeight(self._header() if collapsed else 16777215)
+        self.updateGeometry()
+
+    def _header(self) -> int:
+        return self.fontMetrics().height() + 10
 
     collapsed = QtCore.Property(bool, isCollapsed, setCollapsed)
 
     def event(self, event) -> bool:
         if event.type() == QtCore.QEvent.LayoutRequest or event.type() == QtCore.QEvent.Polish:
             if self.layout() is not None:
-                height = self.fontMetrics().height() + 10
-                self.layout().setContentsMargins(6, height + 6, 6, 6)
+                self.layout().setContentsMargins(6, self._header() + 6, 6, 6)
             if self.isCollapsed():
                 self.setCollapsed(True)
-                self.setFixedHeight(self.fontMetrics().height() + 10)
         return super().event(event)
 
     def sizeHint(self) -> QtCore.QSize:
@@ -117,6 +127,11 @@ class ctkCollapsibleButton(pythonqt(QtWidgets.QAbstractButton)):
         place = option.rect.adjusted(8, 0, 0, 0)
         painter.drawText(place, QtCore.Qt.AlignVCenter | QtCore.Qt.AlignLeft, option.text)
         painter.end()
+
+
+def _hidden(widget) -> bool:
+    """Whether somebody hid it; whoever was never shown counts as hidden to Qt."""
+    return widget.isHidden() and widget.testAttribute(QtCore.Qt.WA_WState_ExplicitShowHide)
 
 
 class ctkSliderWidget(pythonqt(QtWidgets.QWidget)):
@@ -247,8 +262,31 @@ def add_interaction_node(scene) -> None:
         scene.AddNode(node)
 
 
+class ThreeDView:
+    """``resets`` counts how often its camera was moved to where all is seen."""
+
+    def __init__(self) -> None:
+        self.resets = 0
+
+    def resetFocalPoint(self) -> None:
+        pass
+
+    def resetCamera(self) -> None:
+        self.resets += 1
+
+
+class ThreeDWidget:
+    def __init__(self) -> None:
+        self._view = ThreeDView()
+
+    def threeDView(self) -> ThreeDView:
+        return self._view
+
+
 class LayoutManager:
-    """Red and green views."""
+    """Red and green views, and one in 3-D."""
+
+    threeDViewCount = 1
 
     def __init__(self, scene) -> None:
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
@@ -257,7 +295,11 @@ class LayoutManager:
             for name, orientation in (("Red", "Axial"), ("Green", "Coronal"))
         }
         self._slots: list = []
+        self._solid = ThreeDWidget()
         self.layout = 0
+
+    def threeDWidget(self, _number: int) -> ThreeDWidget:
+        return self._solid
 
     def sliceViewNames(self) -> tuple[str, ...]:
         return tuple(self._widgets)

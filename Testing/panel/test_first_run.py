@@ -259,6 +259,8 @@ assert "PyTorch" in panel.ui.installLabel.text, panel.ui.installLabel.text
 panel.ui.loadImageButton.click()
 answers.path = resources / "SampleData" / "chest_drr.dcm"
 panel.ui.loadImageButton.click()
+while panel.jobs.busy:
+    application.processEvents()
 assert "pydicom" in panel.ui.messageLabel.text, panel.ui.messageLabel.text
 panel.cleanup()
 print("opened")

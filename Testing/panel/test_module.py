@@ -221,7 +221,7 @@ def test_a_scene_that_is_closed_during_the_work_stays_empty(opened, widget):
     for kind in ("vtkMRMLSegmentationNode", "vtkMRMLMarkupsFiducialNode", "vtkMRMLScalarVolumeNode"):
         assert opened.scene.GetNumberOfNodesByClass(kind) == 0
     assert not bench.ui.progressBar.isVisibleTo(bench.ui.root)
-    assert not bench.ui.messageLabel.text
+    assert not bench.panel.context.status.text
     bench.add_image()
     bench.panel.onAsk("heart")
     bench.wait()
@@ -259,6 +259,13 @@ def test_quitting_ends_the_worker_and_lets_go_of_the_model(opened, widget):
     for slot in list(slicer.app.quitting):
         slot()
     assert not worker.is_alive() and widget.panel is None
+
+
+def test_the_tabs_take_all_height_that_the_panel_has(opened, widget):
+    """Slicer's panel ends in a spring, which would take half of it from what scrolls by itself."""
+    enter(opened, widget)
+    assert opened.parent.sizePolicy.verticalStretch() == 1
+    assert widget.tabs.minimumSizeHint().height() < 400
 
 
 def test_cleaning_up_twice_does_no_harm(opened, widget):
@@ -317,3 +324,26 @@ def test_the_test_that_runs_inside_slicer_passes_here_too(opened, monkeypatch, t
     opened.module.FluoroSAMSlicerTest("runTest").runTest()
     assert made
     made[0].cleanup()
+
+
+def test_nothing_touches_a_segment_while_its_scene_closes(opened, widget):
+    """The subject hierarchy has dropped the segmentation by then, and complains of whatever it hears of it."""
+    bench = working(opened, widget)
+    bench.ui.addButton.click()
+    bench.red().click(bench.at(50, 50))
+    bench.wait()
+    bench.ui.textEdit.setText("liver, left lung")
+    bench.ui.segmentButton.click()
+    segmentation = bench.logic.segmentationFor(bench.panel.context.volume)
+    kind, heard = slicer.vtkSegmentation, []
+    closing = {"now": False}
+    scene = bench.scene
+    scene.AddObserver(scene.StartCloseEvent, lambda *_: closing.update(now=True), 1000.0)
+    scene.AddObserver(scene.EndCloseEvent, lambda *_: closing.update(now=False), -1000.0)
+    for name in ("SegmentAdded", "SegmentRemoved", "SegmentModified", "RepresentationModified"):
+        segmentation.AddObserver(getattr(kind, name), lambda *_, name=name: heard.append((name, closing["now"])))
+    scene.Clear(0)
+    for _ in range(30):
+        bench.application.processEvents()
+    bench.until(lambda: not bench.panel.jobs.busy)
+    assert heard == []

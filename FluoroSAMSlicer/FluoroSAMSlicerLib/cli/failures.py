@@ -15,6 +15,7 @@ FAMILIES = {
     "model": "ModelError",
     "sat": "SatError",
     "segmentation": "SegmentationError",
+    "runs": "RunError",
     "mrml": "SceneError",
     "drr": "DRRError",
     "dataset": "DatasetError",

@@ -33,6 +33,16 @@ if TYPE_CHECKING:
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--frame", type=click.IntRange(min=0), help="Of an image with several, counted from 0.")
 @click.option(
+    "--frames", metavar="all|1-40", help="Of a run: follow the structures through these, counted from 1."
+)
+@click.option(
+    "--start",
+    metavar="FRAME",
+    type=click.IntRange(min=1),
+    help="Of a run: the frame that clicks and boxes are on.  [default: the first]",
+)
+@click.option("--dicom-seg", "with_dicom", is_flag=True, help="Of a DICOM run: also write a DICOM SEG file.")
+@click.option(
     "--invert/--no-invert",
     default=None,
     help="The picture as displayed is inverted (bone dark), or is not. Default: the header decides.",
@@ -50,6 +60,9 @@ def segment(
     model: str,
     device: str,
     frame: int | None,
+    frames: str | None,
+    start: int | None,
+    with_dicom: bool,
     invert: bool | None,
     output: Path,
     with_overlay: bool,
@@ -63,18 +76,41 @@ def segment(
     \b
     fluorosam segment chest.dcm --text "left lung, heart" --overlay --output results
     fluorosam segment knee.png --text "left femur" --point "left femur:310,220,-" --output results
+    fluorosam segment run.dcm --text "left lung" --frames all --overlay --output results
     """
     prompts = read_prompts(texts, points, boxes)
     if not prompts:
         raise click.UsageError("nothing was asked for: give --text, --point or --box")
+    follow = None if frames is None else _following(images, frame, frames, start)
+    if follow is None and (start is not None or with_dicom):
+        raise click.UsageError("--start and --dicom-seg belong to a run: give --frames all, or a range")
     with output_folder(output) as folder:
         predictor = _loaded(model, device)
+        if follow is not None:
+            follow(prompts, predictor, folder, invert, with_overlay, with_json, with_dicom)
+            return
         read = partial(_read, frame=frame or 0, invert=invert)
         failed = _segment_all(ctx, images, prompts, predictor, folder, read, with_overlay, with_json)
     if len(images) > 1:
         click.echo(f"{len(images) - failed} of {len(images)} images segmented")
     if failed:
         ctx.exit(1)
+
+
+def _following(images: Sequence[Path], frame: int | None, frames: str, start: int | None) -> Callable:
+    """What segments a run, by the rest of its arguments. Raises click.UsageError."""
+    from .run import read_frames, segment_run
+
+    if len(images) > 1 or frame is not None:
+        raise click.UsageError("--frames follows one run: give one file or folder, and no --frame")
+    numbers = read_frames(frames)
+
+    def follow(prompts, predictor, folder, invert, with_overlay, with_json, with_dicom) -> None:
+        begin = None if start is None else start - 1
+        more = with_overlay, with_json, with_dicom
+        segment_run(images[0], prompts, predictor, folder, numbers, begin, invert, *more)
+
+    return follow
 
 
 def _loaded(model: str, device: str) -> Predictor:

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
@@ -84,10 +85,13 @@ class BackgroundJobs:
             self._cancelled.set()
 
     def abandon(self) -> None:
-        """Cancel, and hear no more of what runs: its scene is gone."""
+        """Cancel, and hear no more of what runs or has ended: its scene is gone."""
         with self._changed:
             self._abandoned = self._running
         self.cancel()
+        with suppress(queue.Empty):
+            while True:
+                self._reports.get_nowait()
 
     def drop(self, slot: str) -> None:
         """Drop what waits for one slot."""

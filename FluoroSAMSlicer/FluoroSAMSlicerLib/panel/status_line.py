@@ -1,4 +1,4 @@
-"""What the panel says: one message, and the progress of the work under way."""
+"""What the panel says: one message, or else what to do next, and the progress of the work under way."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class StatusLine:
 
     def __init__(self, ui, onCancel) -> None:
         self._ui = ui
-        self.text = ""
+        self.text = self._hint = ""
         self._delay = qt.QTimer()
         self._delay.setSingleShot(True)
         self._delay.setInterval(DELAY_MS)
@@ -32,6 +32,11 @@ class StatusLine:
     def warn(self, text: str) -> None:
         """A message that asks for attention."""
         self._show(f"{WARNING} {text}")
+
+    def hint(self, text: str) -> None:
+        """What to do next: shown while there is nothing else to say."""
+        self._hint = text
+        self._show(self.text)
 
     def clear(self) -> None:
         self._show("")
@@ -61,4 +66,4 @@ class StatusLine:
 
     def _show(self, text: str) -> None:
         self.text = text
-        self._ui.messageLabel.setText(text)
+        self._ui.messageLabel.setText(text or self._hint)

@@ -52,7 +52,7 @@ def _decoded(path: Path, dataset: Dataset, frame: int) -> np.ndarray:
         dataset.file_meta = FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = syntax
     try:
-        values = _by_plugins(dataset, syntax, frame)
+        values = _by_plugins(_source(path, dataset), syntax, frame)
         if dataset.PhotometricInterpretation == "PALETTE COLOR":
             values = apply_color_lut(values, dataset)[..., :3]
         return values
@@ -75,14 +75,22 @@ def _decoded(path: Path, dataset: Dataset, frame: int) -> np.ndarray:
         ) from error
 
 
-def _by_plugins(dataset: Dataset, syntax: UID, frame: int) -> np.ndarray:
+def _source(path: Path, dataset: Dataset) -> Path | Dataset:
+    """What a decoder reads from: the file itself where it holds several frames, of which only one is wanted."""
+    several = int(dataset.get("NumberOfFrames") or 1) > 1
+    if several and getattr(dataset, "preamble", None) and "PixelData" in dataset:
+        return path
+    return dataset
+
+
+def _by_plugins(source: Path | Dataset, syntax: UID, frame: int) -> np.ndarray:
     """One frame by the first of pydicom's decoders that takes it.
 
     GDCM comes last, and only where there is no other: damaged code streams make it end the whole process.
     """
     options = {"index": frame, "correct_unused_bits": False}
     if not syntax.is_encapsulated:
-        return pixel_array(dataset, **options)
+        return pixel_array(source, **options)
     try:
         plugins = get_decoder(syntax).available_plugins
     except NotImplementedError:
@@ -91,14 +99,14 @@ def _by_plugins(dataset: Dataset, syntax: UID, frame: int) -> np.ndarray:
     failure: BaseException | None = None
     for name in safe:
         try:
-            return pixel_array(dataset, decoding_plugin=name, **options)
+            return pixel_array(source, decoding_plugin=name, **options)
         except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
         except BaseException as error:
             failure = failure or error
     if failure is not None:
         raise failure
-    return pixel_array(dataset, **options)
+    return pixel_array(source, **options)
 
 
 def _decoded_by_itk(path: Path, dataset: Dataset, frame: int) -> np.ndarray | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_modality_lut
 from pydicom.uid import DeflatedExplicitVRLittleEndian
@@ -65,8 +66,27 @@ def read_dicom(path: Path, frame: int, invert: bool | None) -> Radiograph:
     (:func:`displayed`), and are turned over where they have bone dark (:func:`shows_bone_dark`). Pixels with
     the padding value (PS3.3 C.7.5.1.1.2) become 0.
     """
-    dataset = _parsed(path)
-    count = _refuse(path, dataset, frame)
+    return DicomFrames(path).radiograph(frame, invert)
+
+
+class DicomFrames:
+    """A DICOM X-ray image opened once: ``header`` is its data set, whose pixels stay in the file until a frame of
+    ``count`` is asked for.
+
+    Raises :class:`RadiographError` for what is no projection X-ray image.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.header = path, _parsed(path)
+        self.count = _refuse(path, self.header)
+
+    def radiograph(self, frame: int, invert: bool | None = None) -> Radiograph:
+        """One frame, counted from 0, as `read_dicom` gives it."""
+        refuse_frame(self.path, frame, self.count)
+        return _radiograph(self.path, self.header, frame, self.count, invert)
+
+
+def _radiograph(path: Path, dataset: Dataset, frame: int, count: int, invert: bool | None) -> Radiograph:
     header = _frame_header(dataset, frame)
     stored, padding = stored_values(path, dataset, frame)
     notes: list[str] = []
@@ -141,7 +161,7 @@ def _parsed(path: Path) -> Dataset:
     return dataset
 
 
-def _refuse(path: Path, dataset: Dataset, frame: int) -> int:
+def _refuse(path: Path, dataset: Dataset) -> int:
     """Refuse what is no projection image or cannot be as large as it says; returns the number of frames."""
     modality = modality_of(dataset)
     if modality in NOT_XRAY:
@@ -161,7 +181,6 @@ def _refuse(path: Path, dataset: Dataset, frame: int) -> int:
             f"{path}: is {what} ({reconstruction or modality}), not a projection X-ray image;"
             " render X-ray images of a CT with the DRR tools"
         )
-    refuse_frame(path, frame, count)
     syntax = transfer_syntax(dataset)
     if not syntax.is_compressed and syntax != DeflatedExplicitVRLittleEndian:
         _refuse_short(path, dataset, width * height * count, f"{width} x {height} x {count} pixels")
@@ -190,9 +209,9 @@ def _frame_header(dataset: Dataset, frame: int) -> Dataset:
     if not groups:
         return dataset
     header = Dataset()
-    for element in dataset:
-        if element.keyword not in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"):
-            header.add(element)
+    pixels = {tag_for_keyword(name) for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")}
+    for tag in dataset.keys() - pixels:
+        header.add(dataset[tag])
     for group in groups:
         for keyword in FRAME_GROUPS:
             for item in (group.get(keyword) or [])[:1]:

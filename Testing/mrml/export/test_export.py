@@ -289,3 +289,51 @@ def _table(path) -> list[dict[str, str]]:
 def test_coco_is_plain_json(logic, image, tmp_path):
     path = exportCoco(logic.segmentationFor(image), image, tmp_path / "a.json")
     assert json.loads(path.read_text())["images"][0]["file_name"] == image.GetName()
+
+
+@pytest.mark.parametrize(
+    ("export", "name"),
+    [
+        (exportNifti, ""),
+        (exportMasks, ""),
+        (exportOverlay, "a.png"),
+        (exportCoco, "a.json"),
+        (exportAreas, "a.csv"),
+    ],
+)
+def test_what_was_taken_from_a_scene_is_written_without_it(scene, logic, image, tmp_path, export, name):
+    """On a thread of its own, with what was there at the time, whatever has become of the nodes."""
+    import threading
+
+    places = [tmp_path / "at_once", tmp_path / "later"]
+    for place_ in places:
+        place_.mkdir()
+    segmentation = logic.segmentationFor(image)
+    export(segmentation, image, places[0] / name)
+    write = export.prepare(segmentation, image, places[1] / name)
+    scene.Clear(0)
+    writer = threading.Thread(target=write)
+    writer.start()
+    writer.join(60)
+    first, second = ({file.name: file.read_bytes() for file in place_.iterdir()} for place_ in places)
+    assert first == second and first
+
+
+def test_a_segmentation_is_compressed_later_and_leaves_no_draft_where_nobody_does(logic, image, tmp_path):
+    segmentation, masks = exported(logic, image)
+    write = exportSegNrrd.prepare(segmentation, tmp_path / "a.seg.nrrd")
+    drawn_by_hand(logic, image, "heart", slice(0, 50), slice(0, 50))
+    assert write() == tmp_path / "a.seg.nrrd" and [file.name for file in tmp_path.iterdir()] == ["a.seg.nrrd"]
+    assert b"encoding: gzip" in head_of(tmp_path / "a.seg.nrrd")
+    loaded = load_segmentation(new_scene(), tmp_path / "a.seg.nrrd", None)
+    assert list(loaded.GetSegmentation().GetSegmentIDs()) == list(masks)
+
+    unfinished = exportSegNrrd.prepare(segmentation, tmp_path / "b.seg.nrrd")
+    assert len(list(tmp_path.iterdir())) == 2
+    del unfinished
+    assert [file.name for file in tmp_path.iterdir()] == ["a.seg.nrrd"]
+
+
+def head_of(path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(400)

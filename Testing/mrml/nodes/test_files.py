@@ -355,3 +355,24 @@ def test_a_file_that_is_not_there_is_named(scene, tmp_path):
     for path in (tmp_path / "absent.seg.nrrd", tmp_path):
         with pytest.raises(SegmentationFileError, match="no such file"):
             load_segmentation(scene, path)
+
+
+def test_a_loaded_segmentation_has_its_display_when_the_scene_announces_it(tmp_path):
+    scene = slicer.vtkMRMLScene()
+    volume = volume_node(scene, Radiograph(np.zeros(SHAPE, np.float32), SPACING, "PixelSpacing"), "film")
+    saved = segmentation_node(scene, volume, "saved")
+    identifier = set_segment(saved, volume, resolve("heart"), MASKS["heart"], {})
+    save_segmentation(saved, tmp_path / "a.seg.nrrd")
+    seen = []
+
+    def look(*_) -> None:
+        node = scene.GetNthNode(scene.GetNumberOfNodes() - 1)
+        if isinstance(node, slicer.vtkMRMLSegmentationNode):
+            seen.append(node.GetDisplayNode())
+
+    scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, look)
+    node = load_segmentation(scene, tmp_path / "a.seg.nrrd", volume)
+    assert seen == [node.GetDisplayNode()] and seen[0] is not None
+    display = node.GetDisplayNode()
+    assert display.GetSegmentVisibility(identifier) and display.GetSegmentVisibility2DFill(identifier)
+    assert display.GetSegmentOpacity2DFill(identifier) == 1.0 and not display.GetVisibility3D()

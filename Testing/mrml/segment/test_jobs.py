@@ -244,8 +244,34 @@ def test_importing_the_logic_loads_neither_slicer_nor_torch():
 
     code = (
         "import sys, FluoroSAMSlicerLib.mrml.segment.logic, FluoroSAMSlicerLib.mrml.export\n"
-        "heavy = {'slicer', 'vtk', 'vtkmodules', 'torch', 'transformers', 'numba', 'highdicom', 'SimpleITK'}\n"
+        "heavy = {'slicer', 'vtk', 'vtkmodules', 'torch', 'transformers', 'numba'}\n"
+        "heavy |= {'highdicom', 'SimpleITK', 'pydicom'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_file_is_read_on_any_thread_and_its_pixels_are_not_copied_again(scene, logic, pytestconfig):
+    from FluoroSAMSlicerLib.radiograph import read_radiograph
+
+    sample = pytestconfig.rootpath / "FluoroSAMSlicer" / "Resources" / "SampleData" / "chest_drr.dcm"
+    read = []
+    worker = threading.Thread(target=lambda: read.append(logic.readImage(sample)))
+    worker.start()
+    worker.join(60)
+    image = logic.addImage(read[0], sample)
+    request = logic.encodeRequest(image)
+    assert request.pixels.plane is read[0].pixels
+    assert np.array_equal(request.pixels.radiograph().pixels, read_radiograph(sample).pixels)
+
+    replace_pixels(image, noise(*read[0].pixels.shape, seed=4))
+    assert request.pixels.plane is not logic.encodeRequest(image).pixels.plane
+
+
+def test_a_result_that_comes_while_the_scene_closes_is_dropped(scene, logic, image):
+    request, result = answered(logic, logic.textRequest(image, "left lung")[0])
+    given: list = []
+    scene.AddObserver(scene.StartCloseEvent, lambda *_: given.append(logic.apply(request, result)))
+    scene.Clear(0)
+    assert given == [None]

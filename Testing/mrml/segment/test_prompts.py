@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from FluoroSAMSlicerLib.mrml import SceneError
 from FluoroSAMSlicerLib.mrml.segment.logic import NeedsConfirmation
-from FluoroSAMSlicerLib.segmentation import PromptError
+from FluoroSAMSlicerLib.segmentation import Candidates, PromptError
 from mrml.bench import (
     SquarePredictor,
     drawn_by_hand,
@@ -182,6 +182,28 @@ def test_a_threshold_is_a_probability_or_a_logit_and_stays_with_the_segment(logi
     assert np.array_equal(mask_of(logic, image, segment), strict) and strict.sum() < half.sum()
     logic.click(image, segment, ij=(80, 110))
     assert logic.segmentState(image, segment).threshold == pytest.approx(0.8)
+
+
+def test_drafts_of_a_threshold_are_drawn_from_few_logits_and_the_last_one_from_all(scene, monkeypatch):
+    logic = segment_logic(scene)
+    image = image_node(scene, 1500, 1100)
+    (segment,) = logic.segmentByText(image, "left lung")
+    logic.setThreshold(image, segment, 0.7)
+    exact = mask_of(logic, image, segment)
+    restored, logits = [], Candidates.logits
+    monkeypatch.setattr(
+        Candidates, "logits", lambda self, index: restored.append(index) or logits(self, index)
+    )
+    for probability in (0.4, 0.6, 0.7):
+        logic.run(logic.thresholdRequest(image, segment, probability, draft=True))
+    coarse = mask_of(logic, image, segment)
+    assert len(restored) == 1
+    # Off by no more than the distance of the logits that were used.
+    assert not np.array_equal(coarse, exact)
+    assert 2 * np.count_nonzero(coarse & exact) > 0.97 * (coarse.sum() + exact.sum())
+
+    logic.run(logic.thresholdRequest(image, segment, 0.7))
+    assert np.array_equal(mask_of(logic, image, segment), exact)
 
 
 def test_a_box_may_come_from_two_corners_or_a_roi(scene, logic, image, predictor):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from FluoroSAMSlicerLib.drr import GeometryError
-from FluoroSAMSlicerLib.mrml.synthesize.c_arm import ISOCENTRE, SOURCE, CArm, surfaces
+from FluoroSAMSlicerLib.mrml.synthesize.c_arm import ISOCENTRE, SOURCE, CArm
 from FluoroSAMSlicerLib.mrml.synthesize.view import ViewSettings
 from mrml.bench import new_scene
 
@@ -19,12 +19,18 @@ def arm():
     return CArm(new_scene())
 
 
-def points(poly_data) -> np.ndarray:
-    return np.array([poly_data.GetPoint(n) for n in range(poly_data.GetNumberOfPoints())])
+def points(model) -> np.ndarray:
+    """A model's points in the world, mm."""
+    from vtkmodules.vtkCommonTransforms import vtkGeneralTransform
+
+    surface, world = model.GetPolyData(), vtkGeneralTransform()
+    model.GetParentTransformNode().GetTransformToWorld(world)
+    return np.array([world.TransformPoint(surface.GetPoint(n)) for n in range(surface.GetNumberOfPoints())])
 
 
-def test_the_field_is_a_pyramid_from_the_source_to_the_detectors_corners():
-    source, *corners = points(surfaces(VIEW)[1])
+def test_the_field_is_a_pyramid_from_the_source_to_the_detectors_corners(arm):
+    arm.show(VIEW)
+    source, *corners = points(arm.models[1])
     corners = np.array(corners)
     middle = corners.mean(0)
     assert np.linalg.norm(middle - source) == pytest.approx(1000, abs=1e-3)
@@ -39,10 +45,12 @@ def test_the_field_is_a_pyramid_from_the_source_to_the_detectors_corners():
 def test_the_nodes_are_made_once_follow_and_are_not_saved(arm):
     arm.show(VIEW)
     body, field = arm.models
-    before = points(field.GetPolyData())
+    before = points(field)
     arm.show(replace(VIEW, primary_deg=-60))
     assert arm.models == (body, field)
-    assert np.abs(points(field.GetPolyData()) - before).max() > 100
+    assert np.abs(points(field) - before).max() > 100
+    for node in (body, field, arm.handles, field.GetParentTransformNode()):
+        assert not node.GetSaveWithScene()
     for node in (body, field, arm.handles):
         assert not node.GetSaveWithScene() and node.GetDisplayNode().GetVisibility()
     assert arm.handles.GetNthControlPointLabel(ISOCENTRE) == "Isocentre"
@@ -52,9 +60,46 @@ def test_the_nodes_are_made_once_follow_and_are_not_saved(arm):
     assert arm.models == () and arm.handles is None
 
 
+@pytest.mark.parametrize("angles", [(0, 0, 0), (180, 0, 15), (150, -20, 0), (-90, 45, -30)])
+def test_the_drawn_detector_is_where_the_rays_end(arm, angles):
+    primary, secondary, rotation = angles
+    view = replace(VIEW, primary_deg=primary, secondary_deg=secondary, rotation_deg=rotation)
+    arm.show(VIEW)
+    arm.show(view)
+    source, *corners = points(arm.models[1])
+    geometry = view.geometry()
+    width, height = view.size
+    ends = np.array([(-0.5, -0.5), (width - 0.5, -0.5), (width - 0.5, height - 0.5), (-0.5, height - 0.5)])
+    expected = geometry.pixel_positions(ends) * (-1, -1, 1)
+    for one in expected:
+        assert np.linalg.norm(np.array(corners) - one, axis=1).min() < 0.01
+    assert np.linalg.norm(source - geometry.source * (-1, -1, 1)) < 0.01
+
+
+def test_turning_moves_the_models_and_makes_no_new_ones(arm):
+    arm.show(VIEW)
+    surfaces, events = [model.GetPolyData() for model in arm.models], []
+    for model in arm.models:
+        model.AddObserver(model.PolyDataModifiedEvent, lambda *_: events.append(1))
+    for degrees in range(0, 90, 5):
+        arm.show(replace(VIEW, primary_deg=degrees, isocentre=(degrees, 0, 0)), moving=True)
+    assert [model.GetPolyData() for model in arm.models] == surfaces and events == []
+    arm.show(replace(VIEW, sdd_mm=1200.0))
+    assert arm.models[1].GetPolyData() is not surfaces[1], "another distance is another shape"
+
+
+def test_the_field_is_left_out_while_something_moves(arm):
+    arm.show(VIEW)
+    body, field = arm.models
+    arm.show(VIEW, moving=True)
+    assert body.GetDisplayNode().GetVisibility() and not field.GetDisplayNode().GetVisibility()
+    arm.show(VIEW)
+    assert field.GetDisplayNode().GetVisibility()
+
+
 def test_the_body_holds_source_and_detector(arm):
     arm.show(VIEW)
-    body = points(arm.models[0].GetPolyData())
+    body = points(arm.models[0])
     geometry = VIEW.geometry()
     for position in (geometry.source, geometry.detector_centre):
         assert np.linalg.norm(body - position * (-1, -1, 1), axis=1).min() < 20

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-WIDTH, HEIGHT = 380, 690
+WIDTH, HEIGHT = 380, 850
 DARK = {"Window": 0x353535, "Base": 0x232323, "Button": 0x404040, "ToolTipBase": 0x353535}
 LIGHT_TEXT = ("WindowText", "Text", "ButtonText", "ToolTipText", "BrightText")
 
@@ -26,16 +26,7 @@ def main(path: str, palette: str = "light") -> None:
 
     application = QtWidgets.QApplication([])
     application.setStyle("Fusion")
-    if palette == "dark":
-        colors = QtGui.QPalette()
-        for role, color in DARK.items():
-            colors.setColor(getattr(QtGui.QPalette, role), QtGui.QColor(color))
-        for role in LIGHT_TEXT:
-            colors.setColor(getattr(QtGui.QPalette, role), QtCore.Qt.white)
-        for role in LIGHT_TEXT[:3]:
-            colors.setColor(QtGui.QPalette.Disabled, getattr(QtGui.QPalette, role), QtGui.QColor(0x808080))
-        colors.setColor(QtGui.QPalette.Link, QtGui.QColor(0x7AB8FF))
-        application.setPalette(colors)
+    use_palette(application, palette)
     QtCore.QCoreApplication.setOrganizationName("FluoroSAMSlicer screenshot")
     scene = new_scene()
     slicer.mrmlScene = scene
@@ -80,6 +71,23 @@ def main(path: str, palette: str = "light") -> None:
     # VTK and Qt are not torn down in an order that suits both.
     sys.stdout.flush()
     os._exit(0)
+
+
+def use_palette(application, palette: str) -> None:
+    """The dark colours of Slicer where ``palette`` is "dark"."""
+    from PySide6 import QtCore, QtGui
+
+    if palette != "dark":
+        return
+    colors = QtGui.QPalette()
+    for role, color in DARK.items():
+        colors.setColor(getattr(QtGui.QPalette, role), QtGui.QColor(color))
+    for role in LIGHT_TEXT:
+        colors.setColor(getattr(QtGui.QPalette, role), QtCore.Qt.white)
+    for role in LIGHT_TEXT[:3]:
+        colors.setColor(QtGui.QPalette.Disabled, getattr(QtGui.QPalette, role), QtGui.QColor(0x808080))
+    colors.setColor(QtGui.QPalette.Link, QtGui.QColor(0x7AB8FF))
+    application.setPalette(colors)
 
 
 if __name__ == "__main__":

@@ -179,3 +179,41 @@ def test_an_image_of_6000_by_6000_leaves_the_panel_responsive(application, tmp_p
         assert bench.names() == ["heart"] and bench.state().positive == 1
         assert mask_of(bench.logic, node, bench.state().id)[3000, 3000]
         assert max(turns) < 0.2, sorted(turns)[-5:]
+
+
+def test_the_panel_stays_at_work_while_a_file_is_read(bench, tmp_path, monkeypatch):
+    """Neither another answer nor a view waits for a slow disk."""
+    import threading
+
+    from FluoroSAMSlicerLib import radiograph
+
+    ready, read = threading.Event(), radiograph.read_radiograph
+    threads: list[str] = []
+
+    def slow(path, frame=0):
+        threads.append(threading.current_thread().name)
+        assert ready.wait(20)
+        return read(path, frame)
+
+    monkeypatch.setattr(radiograph, "read_radiograph", slow)
+    first = bench.add_image(name="first")
+    Image.fromarray((255 * noise(60, 50)).astype(np.uint8)).save(tmp_path / "second.png")
+    bench.panel.image.load(tmp_path / "second.png")
+    bench.ui.textEdit.setText("heart")
+    bench.ui.segmentButton.click()
+    bench.until(lambda: bench.names() == ["heart"])
+    assert bench.panel.context.volume is first and bench.panel.jobs.busy
+
+    ready.set()
+    bench.wait()
+    assert bench.panel.context.volume.GetName() == "second" and threads != [threading.main_thread().name]
+
+
+def test_a_file_that_was_read_for_a_closed_scene_does_not_come_into_the_next(bench, tmp_path):
+    Image.fromarray((255 * noise(60, 50)).astype(np.uint8)).save(tmp_path / "late.png")
+    bench.panel.image.load(tmp_path / "late.png")
+    bench.until(lambda: not bench.panel.jobs._files._reports.empty())
+    bench.panel.setParameters(None)
+    bench.scene.Clear(0)
+    bench.wait()
+    assert bench.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 0

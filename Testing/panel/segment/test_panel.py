@@ -76,7 +76,7 @@ def test_a_name_outside_the_vocabulary_goes_to_the_model_and_is_marked(bench, im
 
     assert predictor.asked[-1][0] == "brown flurb"
     assert "as typed" in bench.ui.meaningLabel.text
-    assert bench.ui.segmentTable.item(0, 2).text() == "not in the vocabulary"
+    assert bench.ui.segmentTable.item(0, 2).text() == "unknown name"
 
 
 def test_a_name_outside_the_vocabulary_is_asked_about_first(bench, image, predictor):
@@ -107,12 +107,12 @@ def test_a_low_score_is_marked(bench, image, predictor):
 
 def test_candidates_are_stepped_through(bench, image):
     bench.ask("heart")
-    assert bench.ui.candidateLabel.text == "1 of 3 (score 0.90)"
+    assert bench.ui.candidateLabel.text == "1 of 3 (0.90)"
     first = mask_of(bench.logic, image, chosen(bench))
 
     bench.ui.nextCandidateButton.click()
     bench.wait()
-    assert bench.ui.candidateLabel.text == "2 of 3 (score 0.80)"
+    assert bench.ui.candidateLabel.text == "2 of 3 (0.80)"
     assert mask_of(bench.logic, image, chosen(bench)).sum() < first.sum()
     bench.ui.previousCandidateButton.click()
     bench.wait()
@@ -250,6 +250,7 @@ def test_a_dropped_file_is_loaded_and_worked_on(bench, tmp_path):
 def test_a_file_that_is_no_image_is_a_message(bench, tmp_path):
     (tmp_path / "notes.dcm").write_text("not an image")
     bench.panel.image.load(tmp_path / "notes.dcm")
+    bench.wait()
     assert "\u26a0" in bench.ui.messageLabel.text and bench.panel.context.volume is None
 
 
@@ -355,7 +356,7 @@ def test_a_model_that_fails_is_a_message_and_the_next_name_works(bench, image, p
     assert "the weights are damaged" in bench.ui.messageLabel.text and bench.names() == []
     monkeypatch.undo()
     bench.ask("heart")
-    assert bench.names() == ["heart"] and bench.ui.messageLabel.text == ""
+    assert bench.names() == ["heart"] and bench.panel.context.status.text == ""
 
 
 def test_what_nobody_foresaw_is_a_message_too(bench, image, predictor, monkeypatch):
@@ -374,6 +375,35 @@ def test_two_images_keep_their_segments_apart(bench, image):
     bench.ui.imageSelector.setCurrentNode(image)
     bench.wait()
     assert bench.names() == ["heart"] and bench.panel.table.ids == [bench.state().id]
+
+
+def test_masks_that_come_together_are_drawn_together(bench, image):
+    drawn: list[str] = []
+    segmentation = bench.logic.segmentationFor(image)
+    segmentation.AddObserver(slicer.vtkSegmentation.SegmentAdded, lambda *_: drawn.append("added"))
+    bench.ask("heart, left lung, right lung, liver")
+    assert sorted(bench.names()) == ["heart", "left lung", "liver", "right lung"] and drawn == ["added"]
+
+
+def test_an_unknown_word_among_others_is_an_outline_too(bench, image):
+    bench.ask("heart, brown flurb, liver")
+    display = bench.logic.segmentationFor(image).GetDisplayNode()
+    filled = {
+        state.name: display.GetSegmentVisibility2DFill(state.id) for state in bench.logic.segments(image)
+    }
+    assert filled == {"heart": True, "brown flurb": False, "liver": True}
+
+
+def test_of_two_masks_that_come_together_only_the_edited_one_is_asked_about(bench, image):
+    bench.ask("heart, liver")
+    (heart, _liver) = bench.panel.table.ids
+    drawn_by_hand(bench.logic, image, heart, slice(0, 9), slice(0, 9))
+    edited = mask_of(bench.logic, image, heart)
+    bench.dialogs.yes = False
+    bench.ask("heart, liver, left lung")
+    assert [question for question in bench.dialogs.asked if "by hand" in question] == bench.dialogs.asked[-1:]
+    assert np.array_equal(mask_of(bench.logic, image, heart), edited)
+    assert "left lung" in bench.names()
 
 
 def test_fifty_segments(bench, image):
@@ -405,6 +435,7 @@ def test_export(bench, image, tmp_path, title, name, written):
     box.setCurrentIndex(next(row for row in range(box.count) if box.itemText(row).startswith(title)))
     bench.dialogs.path = tmp_path / name if name else tmp_path
     bench.ui.exportButton.click()
+    bench.wait()
     assert (tmp_path / written).stat().st_size > 0 and "Wrote" in bench.ui.messageLabel.text
 
 

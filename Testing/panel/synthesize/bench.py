@@ -56,13 +56,15 @@ class DRRBench:
         return rows[:, : picture.width()].copy()
 
     def message(self) -> str:
-        return self.ui.messageLabel.text
+        return self.panel.context.status.text
 
 
 @contextlib.contextmanager
 def new_drr_bench(application, folder: Path, predictor=None, installer=None):
     """A Synthesize tab in a window, over a scene of its own."""
     from FluoroSAMSlicerLib.mrml.synthesize.logic import Logic
+    from FluoroSAMSlicerLib.panel.segment.slice_views import SliceViews
+    from FluoroSAMSlicerLib.panel.synthesize.big_views import BigViews
     from FluoroSAMSlicerLib.panel.synthesize.tab import synthesize_panel
 
     use_settings(folder)
@@ -73,11 +75,14 @@ def new_drr_bench(application, folder: Path, predictor=None, installer=None):
         segments = segment_logic(scene, predictor or SquarePredictor())
         logic, dialogs, opened = Logic(scene, lambda: segments), Answers(), []
         window = pythonqt.pythonqt(QtWidgets.QWidget)()
-        panel = synthesize_panel(MODULE / "Resources", logic, dialogs, opened.append, installer)
+        layout = slicer_parts.LayoutManager(scene)
+        patch.setattr(slicer.util, "setSliceViewerLayers", layout.show)
+        views = BigViews(layout, SliceViews(layout))
+        panel = synthesize_panel(MODULE / "Resources", logic, dialogs, opened.append, views, installer)
         panel.ui.root.setParent(window)
         panel.enter()
         made = DRRBench(application, scene, logic, panel, dialogs)
-        made.window, made.opened = window, opened
+        made.window, made.opened, made.layout = window, opened, layout
         yield made
         panel.cleanup()
         window.deleteLater()

@@ -30,13 +30,7 @@ def main(path: str, ct: str, labels: str, preset: str, *options: str) -> None:
 
     application = QtWidgets.QApplication([])
     application.setStyle("Fusion")
-    if "dark" in options:
-        colors = QtGui.QPalette()
-        for role, color in screenshot.DARK.items():
-            colors.setColor(getattr(QtGui.QPalette, role), QtGui.QColor(color))
-        for role in screenshot.LIGHT_TEXT:
-            colors.setColor(getattr(QtGui.QPalette, role), QtCore.Qt.white)
-        application.setPalette(colors)
+    screenshot.use_palette(application, "dark" if "dark" in options else "light")
     QtCore.QCoreApplication.setOrganizationName("FluoroSAMSlicer screenshot")
     scene = new_scene()
     slicer.mrmlScene = scene
@@ -44,12 +38,17 @@ def main(path: str, ct: str, labels: str, preset: str, *options: str) -> None:
     slicer.util.loadUI = pythonqt.Loader(slicer_parts.STAND_INS).form
 
     from FluoroSAMSlicerLib.mrml.synthesize.logic import Logic
+    from FluoroSAMSlicerLib.panel.synthesize.big_views import BigViews
     from FluoroSAMSlicerLib.panel.synthesize.tab import synthesize_panel
 
     window = pythonqt.pythonqt(QtWidgets.QWidget)()
     logic = Logic(scene)
     panel = synthesize_panel(
-        ROOT / "FluoroSAMSlicer" / "Resources", logic, bench.Answers(), lambda volume: None
+        ROOT / "FluoroSAMSlicer" / "Resources",
+        logic,
+        bench.Answers(),
+        lambda volume: None,
+        BigViews(None, None),
     )
     ui = panel.ui
     if "set" in options:
@@ -92,7 +91,10 @@ def main(path: str, ct: str, labels: str, preset: str, *options: str) -> None:
         ui.diceButton.click()
     wait(lambda: panel.jobs.busy)
     panel.context.status.clear()
-    window.resize(WIDTH, window.sizeHint().height())
+    # As high as shows all that the tab would scroll through.
+    seen = QtWidgets.QWidget.height(ui.scrollArea.viewport())
+    more = max(ui.scrollContent.sizeHint().height(), ui.scrollContent.minimumSizeHint().height()) - seen
+    window.resize(WIDTH, QtWidgets.QWidget.height(window) + more)
     for _ in range(20):
         application.processEvents()
     picture = window.grab() if not os.environ.get("DISPLAY") else window.screen().grabWindow(window.winId())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...dataset.run_length import bounding_box, encode
 from .exported import ExportedSegment
 
 
@@ -21,15 +20,17 @@ def category(number: int, segment: ExportedSegment) -> dict:
     }
 
 
-def annotation(number: int, image: int, kind: int, segment: ExportedSegment) -> dict:
-    """``bbox`` is the left column, top row, width and height in pixels."""
+def annotation(number: int, image: int, kind: int, segment: ExportedSegment, mask: np.ndarray) -> dict:
+    """``mask`` is that of the segment, bool (H, W). ``bbox`` is its left column, top row, width and height."""
+    from ...dataset.run_length import bounding_box, encode
+
     found = {
         "id": number,
         "image_id": image,
         "category_id": kind,
-        "segmentation": encode(segment.mask),
-        "area": int(np.count_nonzero(segment.mask)),
-        "bbox": bounding_box(segment.mask),
+        "segmentation": encode(mask),
+        "area": int(np.count_nonzero(mask)),
+        "bbox": bounding_box(mask),
         "iscrowd": 0,
     }
     return found if segment.score is None else {**found, "score": round(segment.score, 4)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from ..nodes.placement import image_size
 from .dicom_source import EMPTY, prepare
 from .drafts import ExportError, draft
 from .exported import ExportedSegment, exported_segments
+from .steps import Export
 
 FindFile = Callable[[str], str]
 SERIES_NUMBER = 100
@@ -38,6 +40,7 @@ def dicomSource(volumeNode, fileForInstance: FindFile | None = None) -> Path | N
     return None
 
 
+@Export
 def exportDicomSeg(
     segmentationNode,
     volumeNode,
@@ -45,61 +48,85 @@ def exportDicomSeg(
     segmentIds: Sequence[str] | None = None,
     source: str | os.PathLike | None = None,
     fileForInstance: FindFile | None = None,
-) -> Path:
+) -> Callable[[], Path]:
     """A DICOM SEG file of the segments that are not empty, referring to the image's own DICOM file.
 
     ``source`` names that file where the image does not know it. Raises SceneError, also where highdicom is
     not installed.
     """
-    highdicom = _highdicom()
     found = Path(source) if source else dicomSource(volumeNode, fileForInstance)
     if found is None:
         raise ExportError(
             f"{volumeNode.GetName()} is not known to come from a DICOM file, which DICOM SEG refers to. "
             "Choose another format, such as .seg.nrrd."
         )
-    image = _source_image(found, volumeNode)
-    segments = [one for one in exported_segments(segmentationNode, volumeNode, segmentIds) if one.mask.any()]
+    segments = exported_segments(segmentationNode, volumeNode, segmentIds)
+    of = _Shown(volumeNode.GetName(), image_size(volumeNode), _shown_frame(volumeNode))
+    return lambda: _write(found, of, segments, path)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The image in the scene: its name, (columns, rows), and frame of the file."""
+
+    name: str
+    size: tuple[int, int]
+    frame: int
+
+
+def _write(found: Path, of: _Shown, segments: Sequence[ExportedSegment], path: str | os.PathLike) -> Path:
+    _highdicom()
+    image = _source_image(found, of)
+    masks = [segment.mask() for segment in segments]
+    segments = [one for one, mask in zip(segments, masks, strict=True) if mask.any()]
+    masks = [mask for mask in masks if mask.any()]
     if not segments:
         raise ExportError("All segments are empty, and DICOM SEG stores no empty ones.")
     frames = int(image.get("NumberOfFrames") or 1)
-    shown = _shown_frame(volumeNode)
+    shown = of.frame
     if not 0 <= shown < frames:
         raise ExportError(f"{found} has {frames} frames, but the image shows number {shown + 1}.")
-    prepare(image, found)
-    _make_one_frame(image)
-    masks = np.stack([segment.mask for segment in segments], axis=-1)[np.newaxis].astype(np.uint8)
     try:
-        dataset = highdicom.seg.Segmentation(
-            source_images=[image],
-            pixel_array=masks,
-            segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
-            segment_descriptions=[_description(number, one) for number, one in enumerate(segments, 1)],
-            series_instance_uid=highdicom.UID(),
-            series_number=SERIES_NUMBER,
-            sop_instance_uid=highdicom.UID(),
-            instance_number=1,
-            manufacturer="FluoroSAMSlicer",
-            manufacturer_model_name="FluoroSAMSlicer",
-            software_versions=__version__,
-            device_serial_number="0",
-            content_label="SEGMENTATION",
-            content_description="Structures on an X-ray image",
-        )
-        for item, segment in zip(dataset.SegmentSequence, segments, strict=True):
-            _add_side(item, segment.structure)
+        dataset = segmentation_of(image, found, np.stack(masks, axis=-1), segments)
         if frames > 1:
             _name_frame(dataset, shown + 1)
-        _drop_incomplete_measures(dataset)
-        dataset.SpecificCharacterSet = "ISO_IR 192"
-        for keyword in EMPTY[:-2]:
-            if keyword not in dataset:
-                setattr(dataset, keyword, "")
         with draft(path) as file:
             dataset.save_as(file)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ExportError(f"No DICOM SEG can be made for {found.name}: {error}.") from error
     return Path(path)
+
+
+def segmentation_of(image, source: Path, masks: np.ndarray, segments: Sequence[ExportedSegment]):
+    """The object for masks bool (H, W, S) of the S segments on one frame of ``image``, the header of ``source``,
+    which is changed on the way. Raises ExportError, and what highdicom raises for an image it cannot use."""
+    highdicom = _highdicom()
+    prepare(image, source)
+    _make_one_frame(image)
+    dataset = highdicom.seg.Segmentation(
+        source_images=[image],
+        pixel_array=masks[np.newaxis].astype(np.uint8),
+        segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[_description(number, one) for number, one in enumerate(segments, 1)],
+        series_instance_uid=highdicom.UID(),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=highdicom.UID(),
+        instance_number=1,
+        manufacturer="FluoroSAMSlicer",
+        manufacturer_model_name="FluoroSAMSlicer",
+        software_versions=__version__,
+        device_serial_number="0",
+        content_label="SEGMENTATION",
+        content_description="Structures on an X-ray image",
+    )
+    for item, segment in zip(dataset.SegmentSequence, segments, strict=True):
+        _add_side(item, segment.structure)
+    _drop_incomplete_measures(dataset)
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    for keyword in EMPTY[:-2]:
+        if keyword not in dataset:
+            setattr(dataset, keyword, "")
+    return dataset
 
 
 def _highdicom():
@@ -139,7 +166,7 @@ def _shown_frame(volume) -> int:
     return int(volume.GetAttribute(SOURCE_FRAME) or 0) if frame is None else frame
 
 
-def _source_image(path: Path, volume):
+def _source_image(path: Path, of: _Shown):
     """The file's data set without pixels, checked to be the image in the volume."""
     import pydicom
 
@@ -148,10 +175,10 @@ def _source_image(path: Path, volume):
     except (pydicom.errors.InvalidDicomError, OSError) as error:
         raise ExportError(f"{path}: is no DICOM file, or cannot be read.") from error
     size = (image.get("Columns"), image.get("Rows"))
-    if size != image_size(volume):
+    if size != of.size:
         raise ExportError(
-            f"{path.name} has {size[0]} x {size[1]} pixels and {volume.GetName()} "
-            f"{image_size(volume)[0]} x {image_size(volume)[1]}, so they are not the same image."
+            f"{path.name} has {size[0]} x {size[1]} pixels and {of.name} "
+            f"{of.size[0]} x {of.size[1]}, so they are not the same image."
         )
     return image
 

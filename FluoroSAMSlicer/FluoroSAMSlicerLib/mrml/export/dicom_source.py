@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ...radiograph.dicom import modality_of
 from .drafts import ExportError
 
 EMPTY = (
@@ -33,6 +32,8 @@ def prepare(image, path: Path) -> None:
     absent are empty, dates and times that are none too; sequences of codes without a code are left out. Raises
     ExportError for an image that no SEG may refer to: without UIDs, or of a private or unknown SOP class.
     """
+    from ...radiograph.dicom import modality_of
+
     if not str(image.get("SOPClassUID") or "").startswith(STANDARD):
         raise ExportError(
             f"{path.name} is of a private SOP class ({image.get('SOPClassUID') or 'none'}), which DICOM SEG cannot"

@@ -1,7 +1,8 @@
 """Segments as files for other programs: NIfTI, PNG, COCO, a table of areas, and Slicer's own format.
 
 Masks are written in the pixels of the image, row 0 at the top. Files appear complete or not at all.
-Without ``segmentIds`` all segments are exported. Raises SceneError with a message for the user.
+Without ``segmentIds`` all segments are exported. Raises SceneError with a message for the user. Each function is an
+`Export`: a panel calls its ``prepare`` and leaves the writing to a worker.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..nodes.files import save_segmentation
+from ..nodes.files import prepare_segmentation
 from ..nodes.image_state import SOURCE_FILE
 from ..nodes.placement import image_size
-from ..nodes.volumes import radiograph_from_volume
+from ..nodes.volumes import stated_spacing, take_pixels
 from .coco import annotation, category
 from .dicom_seg import dicomSource, exportDicomSeg
 from .drafts import ExportError, draft, folder
 from .exported import ExportedSegment, exported_segments
+from .steps import Export
 
 __all__ = [
     "ExportError",
@@ -54,21 +56,23 @@ COLUMNS = (
 )
 
 
-def exportSegNrrd(segmentationNode, path: str | os.PathLike) -> Path:
+@Export
+def exportSegNrrd(segmentationNode, path: str | os.PathLike) -> Callable[[], Path]:
     """All segments with their names, colours, terminology and overlaps, as Slicer saves them."""
-    return save_segmentation(segmentationNode, path)
+    return prepare_segmentation(segmentationNode, path)
 
 
+@Export
 def exportNifti(
     segmentationNode, volumeNode, folder: str | os.PathLike, segmentIds: Sequence[str] | None = None
-) -> list[Path]:
+) -> Callable[[], list[Path]]:
     """A ``.nii.gz`` file for each segment, since they overlap: one slice of 0 and 1, where the image lies."""
-    import SimpleITK as sitk
-
     spacing, origin, direction = _lps_grid(volumeNode)
 
     def write(segment: ExportedSegment, file: Path) -> None:
-        image = sitk.GetImageFromArray(segment.mask[np.newaxis].astype(np.uint8))
+        import SimpleITK as sitk
+
+        image = sitk.GetImageFromArray(segment.mask()[np.newaxis].astype(np.uint8))
         image.SetSpacing(spacing)
         image.SetOrigin(origin)
         image.SetDirection(direction)
@@ -82,40 +86,49 @@ def exportNifti(
     return _one_each(segmentationNode, volumeNode, folder, segmentIds, ".nii.gz", write)
 
 
+@Export
 def exportMasks(
     segmentationNode, volumeNode, folder: str | os.PathLike, segmentIds: Sequence[str] | None = None
-) -> list[Path]:
+) -> Callable[[], list[Path]]:
     """An 8-bit grey PNG file for each segment, of the size of the image: 255 inside, 0 outside."""
-    from PIL import Image
 
     def write(segment: ExportedSegment, file: Path) -> None:
-        Image.fromarray(segment.mask.astype(np.uint8) * np.uint8(255)).save(file)
+        from PIL import Image
+
+        Image.fromarray(segment.mask().astype(np.uint8) * np.uint8(255)).save(file)
 
     return _one_each(segmentationNode, volumeNode, folder, segmentIds, ".png", write)
 
 
+@Export
 def exportOverlay(
     segmentationNode, volumeNode, path: str | os.PathLike, segmentIds: Sequence[str] | None = None
-) -> Path:
+) -> Callable[[], Path]:
     """A PNG picture of the image with the segments in colour and a legend."""
-    from ...segmentation.overlay import Layer, overlay
+    segments = exported_segments(segmentationNode, volumeNode, segmentIds)
+    taken, title = take_pixels(volumeNode), volumeNode.GetName() or ""
 
-    radiograph = radiograph_from_volume(volumeNode)
-    step = -(-max(radiograph.pixels.shape) // PICTURE_SIDE)
-    layers = [
-        Layer(segment.name, segment.color, segment.mask[::step, ::step].copy(), segment.score)
-        for segment in exported_segments(segmentationNode, volumeNode, segmentIds)
-    ]
-    pixels = radiograph.pixels[::step, ::step]
-    picture = overlay(pixels, layers, volumeNode.GetName() or "", radiograph.spacing)
-    with draft(path) as file:
-        picture.save(file, format="PNG")
-    return Path(path)
+    def write() -> Path:
+        from ...segmentation.overlay import Layer, overlay
+
+        radiograph = taken.radiograph()
+        step = -(-max(radiograph.pixels.shape) // PICTURE_SIDE)
+        layers = [
+            Layer(segment.name, segment.color, segment.mask()[::step, ::step].copy(), segment.score)
+            for segment in segments
+        ]
+        picture = overlay(radiograph.pixels[::step, ::step], layers, title, radiograph.spacing)
+        with draft(path) as file:
+            picture.save(file, format="PNG")
+        return Path(path)
+
+    return write
 
 
+@Export
 def exportCoco(
     segmentationNode, volumeNode, path: str | os.PathLike, segmentIds: Sequence[str] | None = None
-) -> Path:
+) -> Callable[[], Path]:
     """A COCO JSON file: the image, a category and an annotation (mask as run lengths) for each segment.
 
     Empty segments are categories without annotation.
@@ -123,56 +136,70 @@ def exportCoco(
     width, height = image_size(volumeNode)
     source = volumeNode.GetAttribute(SOURCE_FILE)
     name = Path(source).name if source else volumeNode.GetName()
-    categories, annotations = [], []
-    for number, segment in enumerate(exported_segments(segmentationNode, volumeNode, segmentIds), 1):
-        categories.append(category(number, segment))
-        if segment.mask.any():
-            annotations.append(annotation(len(annotations) + 1, 1, number, segment))
-    content = {
-        "info": {"description": f"Segments of {volumeNode.GetName()}, made with FluoroSAMSlicer"},
-        "images": [{"id": 1, "file_name": name, "width": width, "height": height}],
-        "categories": categories,
-        "annotations": annotations,
-    }
-    with draft(path) as file:
-        file.write_text(json.dumps(content), encoding="utf-8")
-    return Path(path)
+    about = {"description": f"Segments of {volumeNode.GetName()}, made with FluoroSAMSlicer"}
+    segments = exported_segments(segmentationNode, volumeNode, segmentIds)
+
+    def write() -> Path:
+        categories, annotations = [], []
+        for number, segment in enumerate(segments, 1):
+            categories.append(category(number, segment))
+            mask = segment.mask()
+            if mask.any():
+                annotations.append(annotation(len(annotations) + 1, 1, number, segment, mask))
+        content = {
+            "info": about,
+            "images": [{"id": 1, "file_name": name, "width": width, "height": height}],
+            "categories": categories,
+            "annotations": annotations,
+        }
+        with draft(path) as file:
+            file.write_text(json.dumps(content), encoding="utf-8")
+        return Path(path)
+
+    return write
 
 
+@Export
 def exportAreas(
     segmentationNode, volumeNode, path: str | os.PathLike, segmentIds: Sequence[str] | None = None
-) -> Path:
+) -> Callable[[], Path]:
     """A CSV table of the segments' areas, in mm2 where the pixel spacing is known and in pixels elsewhere.
 
     What the spacing was taken from stands beside it: distances that the ImagerPixelSpacing gives are those
     at the detector, which magnifies the patient.
     """
-    radiograph = radiograph_from_volume(volumeNode)
-    spacing = radiograph.spacing
+    segments = exported_segments(segmentationNode, volumeNode, segmentIds)
+    spacing, source = stated_spacing(volumeNode)
+    name = volumeNode.GetName()
     area = 1.0 if spacing is None else spacing[0] * spacing[1]
     unit = "pixels" if spacing is None else "mm2"
-    if radiograph.spacing_source == "ImagerPixelSpacing":
+    if source == "ImagerPixelSpacing":
         unit = "mm2 at the detector"
-    with draft(path) as file, file.open("w", newline="", encoding="utf-8-sig") as stream:
-        table = csv.writer(stream)
-        table.writerow(COLUMNS)
-        for segment in exported_segments(segmentationNode, volumeNode, segmentIds):
-            count = int(np.count_nonzero(segment.mask))
-            table.writerow(
-                (
-                    volumeNode.GetName(),
-                    segment.name,
-                    segment.structure.name,
-                    count if spacing is None else f"{count * area:.2f}",
-                    unit,
-                    count,
-                    *(("", "") if spacing is None else (f"{step:.6g}" for step in spacing)),
-                    radiograph.spacing_source,
-                    "" if segment.score is None else f"{segment.score:.4f}",
-                    "yes" if segment.low_confidence else "no",
-                )
-            )
-    return Path(path)
+
+    def row(segment: ExportedSegment) -> tuple:
+        count = int(np.count_nonzero(segment.mask()))
+        return (
+            name,
+            segment.name,
+            segment.structure.name,
+            count if spacing is None else f"{count * area:.2f}",
+            unit,
+            count,
+            *(("", "") if spacing is None else (f"{step:.6g}" for step in spacing)),
+            source,
+            "" if segment.score is None else f"{segment.score:.4f}",
+            "yes" if segment.low_confidence else "no",
+        )
+
+    def write() -> Path:
+        with draft(path) as file, file.open("w", newline="", encoding="utf-8-sig") as stream:
+            table = csv.writer(stream)
+            table.writerow(COLUMNS)
+            for segment in segments:
+                table.writerow(row(segment))
+        return Path(path)
+
+    return write
 
 
 def _one_each(
@@ -182,19 +209,24 @@ def _one_each(
     segment_ids: Sequence[str] | None,
     suffix: str,
     write: Callable[[ExportedSegment, Path], None],
-) -> list[Path]:
+) -> Callable[[], list[Path]]:
     target = folder(place)
     image = _file_name(volume.GetName() or "image")
-    written: list[Path] = []
-    for segment in exported_segments(segmentation, volume, segment_ids):
-        name = base = f"{image}_{_file_name(segment.name)}"
-        while target / (name + suffix) in written:
-            name = f"{base}_{len(written) + 1}"
-        path = target / (name + suffix)
-        with draft(path) as file:
-            write(segment, file)
-        written.append(path)
-    return written
+    segments = exported_segments(segmentation, volume, segment_ids)
+
+    def write_all() -> list[Path]:
+        written: list[Path] = []
+        for segment in segments:
+            name = base = f"{image}_{_file_name(segment.name)}"
+            while target / (name + suffix) in written:
+                name = f"{base}_{len(written) + 1}"
+            path = target / (name + suffix)
+            with draft(path) as file:
+                write(segment, file)
+            written.append(path)
+        return written
+
+    return write_all
 
 
 def _file_name(name: str) -> str:

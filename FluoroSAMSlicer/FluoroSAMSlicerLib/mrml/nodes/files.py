@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import SegmentationFileError
 from ..library import quiet_vtk, scene_library
-from .nrrd import has_sound_header, holds_labels, is_complete
-from .segments import segmentation_node, set_segment
+from .nrrd import compress, has_sound_header, holds_labels, is_complete
+from .segments import add_with_display, segmentation_node, set_segment
 from .volumes import volume_node
 
 if TYPE_CHECKING:
@@ -51,8 +52,16 @@ def write_segmentation(
 def save_segmentation(node, path: str | os.PathLike) -> Path:
     """Write a segmentation node to ``path`` (must end in ``.seg.nrrd``), replacing an older file.
 
-    The node is not touched: Slicer merges the layers of what it saves, so a copy is saved. Raises
-    SegmentationFileError with the cause (folder absent or not writable, disk full); nothing is left.
+    Raises SegmentationFileError with the cause (folder absent or not writable, disk full); nothing is left.
+    """
+    return prepare_segmentation(node, path)()
+
+
+def prepare_segmentation(node, path: str | os.PathLike) -> Callable[[], Path]:
+    """`save_segmentation` in two steps: Slicer's storage node writes a draft, plain; what is returned compresses it
+    on any thread and gives it its name. A draft that nobody finishes goes away.
+
+    The node is not touched: Slicer merges the layers of what it saves, so a copy is saved.
     """
     slicer = scene_library()
     target = Path(path)
@@ -63,23 +72,61 @@ def save_segmentation(node, path: str | os.PathLike) -> Path:
     copy.GetSegmentation().DeepCopy(node.GetSegmentation())
     storage = slicer.vtkMRMLSegmentationStorageNode()
     storage.SetFileName(str(draft))
+    storage.SetUseCompression(False)
+
+    def finish() -> Path:
+        packed = draft.with_name(f".{secrets.token_hex(6)}{SUFFIX}")
+        with _removed(draft, packed), _told(target):
+            _check_written(is_complete(draft), target)
+            compress(draft, packed)
+            _check_written(is_complete(packed), target)
+            _flush(packed)
+            os.replace(packed, target)
+        return target
+
+    weakref.finalize(finish, _remove, draft)
     try:
-        draft.touch(exist_ok=False)
-        with quiet_vtk():
-            written = storage.WriteData(copy)
-        if not written or not is_complete(draft):
-            raise SegmentationFileError(
-                f"{target}: the segmentation could not be written completely; is the disk full?"
-            )
-        _flush(draft)
-        os.replace(draft, target)
+        with _told(target):
+            draft.touch(exist_ok=False)
+            with quiet_vtk():
+                written = storage.WriteData(copy)
+            _check_written(written, target)
+    except SegmentationFileError:
+        _remove(draft)
+        raise
+    return finish
+
+
+def _check_written(done: bool, target: Path) -> None:
+    if not done:
+        raise SegmentationFileError(
+            f"{target}: the segmentation could not be written completely; is the disk full?"
+        )
+
+
+@contextmanager
+def _told(target: Path) -> Iterator[None]:
+    """Errors of the system as SegmentationFileError."""
+    try:
+        yield
     except OSError as error:
         raise SegmentationFileError(f"{target}: cannot be written: {error.strerror or error}.") from error
+
+
+@contextmanager
+def _removed(*files: Path) -> Iterator[None]:
+    """These files are gone at the end, if they were there."""
+    try:
+        yield
     finally:
-        # On a read-only or vanished folder this fails too, after the error that matters.
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-    return target
+        for file in files:
+            _remove(file)
+
+
+def _remove(file: Path) -> None:
+    # On a read-only or vanished folder this fails, after the error that matters.
+    with suppress(OSError):
+        file.unlink(missing_ok=True)
 
 
 def load_segmentation(scene, path: str | os.PathLike, volume_node=None):
@@ -105,9 +152,7 @@ def load_segmentation(scene, path: str | os.PathLike, volume_node=None):
     if not loaded:
         raise SegmentationFileError(f"{source}: this is no segmentation file, or it is damaged or cut off.")
     node.SetName(source.name.removesuffix(SUFFIX))
-    node = scene.AddNode(node)
-    node.CreateDefaultDisplayNodes()
-    node.GetDisplayNode().SetVisibility3D(False)
+    node = add_with_display(scene, node, in_3d=False)
     if volume_node is not None:
         # The geometry is stored relative to the segmentation's transform, which so must be there before.
         node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())

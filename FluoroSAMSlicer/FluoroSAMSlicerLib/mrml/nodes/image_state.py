@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import NotOneImage, SceneError
 from ..library import scene_library
+from .sequences import frame_of
 from .volumes import TakenPixels, radiograph_from_volume, take_pixels, volume_node
+
+__all__ = [
+    "SOURCE_FILE",
+    "SOURCE_FRAME",
+    "ImageState",
+    "ManySlices",
+    "check_volume",
+    "frame_of",
+    "add_image",
+    "read_image",
+    "signature",
+    "slice_volume",
+]
+
+if TYPE_CHECKING:
+    from ...radiograph import Radiograph
 
 SOURCE_FILE = "FluoroSAM.sourceFile"
 SOURCE_FRAME = "FluoroSAM.sourceFrame"
@@ -48,18 +66,6 @@ def check_volume(volume_node) -> None:
         raise NotOneImage(f"{name} has {components} values per pixel; grey, RGB and RGBA images can be used.")
 
 
-def frame_of(volume_node) -> int | None:
-    """The item that a sequence browser shows in this volume; None for an image that is no proxy."""
-    scene = volume_node.GetScene()
-    if scene is None:
-        return None
-    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode")):
-        browser = scene.GetNthNodeByClass(number, "vtkMRMLSequenceBrowserNode")
-        if browser.IsProxyNode(volume_node.GetID()):
-            return browser.GetSelectedItemNumber()
-    return None
-
-
 def slice_volume(volume, index: int):
     """Slice ``index`` of a stack as a volume node of its own, where it lies in the stack.
 
@@ -87,12 +93,17 @@ def slice_volume(volume, index: int):
     return node
 
 
-def load_image(scene, path: str | Path, frame: int = 0):
-    """A radiograph file as a volume node that remembers its file. Raises RadiographError, SceneError."""
+def read_image(path: str | Path, frame: int = 0) -> Radiograph:
+    """A radiograph file, on any thread. Raises RadiographError."""
     from ...radiograph import read_radiograph
 
+    return read_radiograph(Path(path), frame)
+
+
+def add_image(scene, radiograph: Radiograph, path: str | Path, frame: int = 0):
+    """What was read from a file as a volume node that remembers the file. Raises SceneError."""
     file = Path(path)
-    node = volume_node(scene, read_radiograph(file, frame), file.stem)
+    node = volume_node(scene, radiograph, file.stem)
     node.SetAttribute(SOURCE_FILE, str(file.resolve()))
     node.SetAttribute(SOURCE_FRAME, str(frame))
     return node

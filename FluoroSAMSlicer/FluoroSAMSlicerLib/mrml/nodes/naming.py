@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ...anatomy import (
@@ -67,8 +67,21 @@ def _parted_by_and(text: str) -> list[str]:
     return pieces if not is_known(text) and all(map(is_known, pieces)) else [text]
 
 
+@lru_cache(maxsize=256)
 def name_choice(text: str) -> NameChoice:
-    """What one name means. Raises InvalidName for a text that cannot be a name."""
+    """What one name means, and what else it may mean; asked for again and again while a line is typed.
+
+    Raises InvalidName for a text that cannot be a name.
+    """
+    choice = meaning(text)
+    if choice.structure is None:
+        return choice
+    others = (found.structure for found in search(text, ALTERNATIVES))
+    return replace(choice, alternatives=tuple(other for other in others if other != choice.structure))
+
+
+def meaning(text: str) -> NameChoice:
+    """`name_choice` without the search for what else a name that was understood may mean."""
     typed = " ".join(text.split())
     try:
         match = interpret(text)
@@ -80,9 +93,13 @@ def name_choice(text: str) -> NameChoice:
         near = tuple(known[name] for name in error.nearest if name in known)
         message = f'"{typed}" is not in the vocabulary; the model gets it as typed.'
         return NameChoice(typed, None, near, known=False, message=message)
-    others = [found.structure for found in search(text, ALTERNATIVES) if found.structure != match.structure]
     message = f'"{typed}" was read as "{match.structure.name}".' if match.corrected else ""
-    return NameChoice(typed, match.structure, tuple(others), match.corrections, message=message)
+    return NameChoice(typed, match.structure, (), match.corrections, message=message)
+
+
+def key_of(choice: NameChoice) -> str:
+    """What the segment of a name is told by: see `structure_for`."""
+    return choice.title.replace("|", "/")
 
 
 def structure_for(key: str) -> Structure:

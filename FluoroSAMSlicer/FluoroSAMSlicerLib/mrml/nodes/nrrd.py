@@ -15,6 +15,8 @@ from typing import BinaryIO
 import numpy as np
 
 BLOCK = 1 << 20
+LEVEL = 4
+"""Of zlib; masks hardly get smaller beyond it."""
 LARGEST_OFFSET = 1_000_000
 """Pixels; Slicer adds an extent offset to the image size in 32 bits and crashes where that overflows."""
 TYPE_BYTES = {
@@ -74,6 +76,20 @@ def has_sound_header(path: Path) -> bool:
         return True
     numbers = re.findall(r"-?\d+", reader.GetMetaData(key))
     return all(abs(int(number)) <= LARGEST_OFFSET for number in numbers)
+
+
+def compress(plain: Path, packed: Path) -> None:
+    """Copy an NRRD file of raw data to a new one of gzip data. Raises OSError."""
+    packer = zlib.compressobj(LEVEL, wbits=31)
+    with plain.open("rb") as source, packed.open("xb") as target:
+        for line in iter(source.readline, b"\n"):
+            if not line:
+                raise OSError(f"{plain}: the header has no end")
+            target.write(b"encoding: gzip\n" if line == b"encoding: raw\n" else line)
+        target.write(b"\n")
+        for block in iter(lambda: source.read(BLOCK), b""):
+            target.write(packer.compress(block))
+        target.write(packer.flush())
 
 
 def _spans_space(reader, dimension: int) -> bool:

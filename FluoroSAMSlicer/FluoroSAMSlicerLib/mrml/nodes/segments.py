@@ -7,7 +7,8 @@ geometry and parent transform, whatever transform the segmentation itself is und
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import numpy as np
 from ... import __version__
 from ..errors import SceneError
 from ..library import scene_library
+from .masks import CutMask, TakenMask
 
 if TYPE_CHECKING:
     from ...anatomy import Structure
@@ -62,15 +64,19 @@ def find_segment(segmentation, structure: Structure) -> str:
 
 
 def set_segment(
-    segmentation, volume_node, structure: Structure, mask: np.ndarray, tags: Mapping[str, object]
+    segmentation,
+    volume_node,
+    structure: Structure,
+    mask: np.ndarray | CutMask,
+    tags: Mapping[str, object],
 ) -> str:
     """Show ``mask`` (bool, (H, W) of the volume) as the segment of ``structure``; returns the segment id.
 
     The first call adds a segment with the structure's ``name``, ``color`` (0-255 RGB) and
     ``terminology`` (Slicer's serialized entry); later calls replace its mask and tags and leave the
     name and colour, which the user may have changed. Overlaps with other segments are kept.
-    Tags are stored as ``FluoroSAM.<name>``; the program version and the date are added. Raises
-    SceneError for a mask of another shape or type.
+    Tags are stored as ``FluoroSAM.<name>``; the program version and the date are added. A mask that was cut
+    already, on a worker, saves time here. Raises SceneError for a mask of another shape or type.
     """
     slicer = scene_library()
     stored_tags = _stored_tags(structure, tags)
@@ -87,16 +93,13 @@ def set_segment(
     if segment_id:
         logic = slicer.vtkSlicerSegmentationsModuleLogic
         # One event for mask and tags: each of them makes every view and table of the application look anew.
-        modifying = segmentation.StartModify()
-        try:
+        with one_modification(segmentation):
             if not logic.SetBinaryLabelmapToSegment(labelmap, segmentation, segment_id, logic.MODE_REPLACE):
                 raise SceneError(f"The segment {structure.name} cannot be updated.")
             segment = segments.GetSegment(segment_id)
             for tag, text in stored_tags.items():
                 if _tag(segment, tag) != text:
                     segment.SetTag(tag, text)
-        finally:
-            segmentation.EndModify(modifying)
     else:
         segment = slicer.vtkSegment()
         segment.SetName(structure.name)
@@ -114,38 +117,85 @@ def set_segment(
     return segment_id
 
 
+@contextmanager
+def one_modification(segmentation) -> Iterator[None]:
+    """What is done to a segmentation node inside is announced once, at the end, without saying which segments."""
+    modifying = segmentation.StartModify()
+    try:
+        yield
+    finally:
+        segmentation.EndModify(modifying)
+
+
 def segment_mask(segmentation, segment_id: str, volume_node) -> np.ndarray:
     """The segment as a bool (H, W) mask in the volume's pixels, with the user's edits."""
+    return take_mask(segmentation, segment_id, volume_node).mask()
+
+
+def take_mask(segmentation, segment_id: str, volume_node) -> TakenMask:
+    """What `segment_mask` is made of, for making it on another thread. Raises SceneError."""
     slicer = scene_library()
     from vtkmodules.util.numpy_support import vtk_to_numpy
 
-    if segmentation.GetSegmentation().GetSegment(segment_id) is None:
+    segment = segmentation.GetSegmentation().GetSegment(segment_id)
+    if segment is None:
         raise SceneError(f"{segmentation.GetName()} has no segment {segment_id!r}.")
     height, width = _image_shape(volume_node)
+    grid = _empty_grid(segmentation, volume_node, (0, -1, 0, -1, 0, -1))
+    labelmap = segment.GetRepresentation(LABELMAP)
+    if labelmap is not None and not labelmap.IsEmpty() and _on_grid(labelmap, grid):
+        left, right, top, bottom = labelmap.GetExtent()[:4]
+        voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars())
+        labels = voxels.reshape(bottom - top + 1, right - left + 1).copy()
+        return TakenMask((height, width), top, left, labels, segment.GetLabelValue())
     stored = slicer.vtkOrientedImageData()
     segmentation.GetBinaryLabelmapRepresentation(segment_id, stored)
     if stored.IsEmpty():
-        return np.zeros((height, width), dtype=bool)
+        return TakenMask((height, width), 0, 0, np.zeros((0, 0), np.uint8))
     grid = _empty_grid(segmentation, volume_node, (0, width - 1, 0, height - 1, 0, 0))
     resampled = slicer.vtkOrientedImageData()
     slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(stored, grid, resampled)
-    return vtk_to_numpy(resampled.GetPointData().GetScalars()).reshape(height, width) != 0
+    labels = vtk_to_numpy(resampled.GetPointData().GetScalars()).reshape(height, width) != 0
+    return TakenMask((height, width), 0, 0, labels)
 
 
-def _checked_mask(volume_node, structure: Structure, mask: np.ndarray) -> np.ndarray:
+def _on_grid(labelmap, grid) -> bool:
+    """Whether a labelmap is one slice of bytes with the pixels of ``grid``, so that nothing has to be resampled."""
+    slicer = scene_library()
+    from vtkmodules.vtkCommonCore import VTK_UNSIGNED_CHAR
+
+    first, last = labelmap.GetExtent()[4:]
+    return (
+        first == last == 0
+        and labelmap.GetScalarType() == VTK_UNSIGNED_CHAR
+        and slicer.vtkOrientedImageDataResample.DoGeometriesMatchIgnoreOrigin(labelmap, grid)
+        and _same_origin(labelmap, grid)
+    )
+
+
+def _same_origin(a, b) -> bool:
+    """Whether voxel (0, 0, 0) of two images lies in one place, to a hundredth of a voxel."""
+    step = 0.01 * min(a.GetSpacing())
+    return all(abs(x - y) <= step for x, y in zip(a.GetOrigin(), b.GetOrigin(), strict=True))
+
+
+def _checked_mask(volume_node, structure: Structure, mask: np.ndarray | CutMask) -> CutMask:
     # Slicer takes an array of any other shape without a word and shows it in the wrong place.
-    array = np.asarray(mask)
+    shape = mask.size if isinstance(mask, CutMask) else np.shape(mask)
     expected = _image_shape(volume_node)
-    if array.shape != expected:
+    if shape != expected:
         raise SceneError(
-            f"The mask of {structure.name} has shape {array.shape}, but {volume_node.GetName()} has "
+            f"The mask of {structure.name} has shape {shape}, but {volume_node.GetName()} has "
             f"{expected[0]} rows and {expected[1]} columns."
         )
+    if isinstance(mask, CutMask):
+        return mask
+    array = np.asarray(mask)
     if array.dtype != bool and not np.issubdtype(array.dtype, np.integer):
         raise SceneError(
             f"The mask of {structure.name} holds {array.dtype} values; pass bool, or integers with 0 outside."
         )
-    return array != 0
+    return CutMask.of(array if array.dtype == bool else array != 0)
 
 
 def _image_shape(volume_node) -> tuple[int, int]:
@@ -156,18 +206,17 @@ def _image_shape(volume_node) -> tuple[int, int]:
     return height, width
 
 
-def _labelmap(segmentation, volume_node, mask: np.ndarray):
-    """vtkOrientedImageData of the mask's bounding box, in the segmentation's coordinates."""
+def _labelmap(segmentation, volume_node, mask: CutMask):
+    """vtkOrientedImageData of what the mask holds, in the segmentation's coordinates."""
     from vtkmodules.util.numpy_support import vtk_to_numpy
 
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if rows.size == 0:
+    rows, columns = mask.part.shape
+    if mask.part.size == 0:
         # One background pixel: a labelmap without any makes VTK's pipeline complain at every update.
         return _empty_grid(segmentation, volume_node, (0, 0, 0, 0, 0, 0))
-    top, bottom, left, right = int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
-    image = _empty_grid(segmentation, volume_node, (left, right, top, bottom, 0, 0))
-    scalars = vtk_to_numpy(image.GetPointData().GetScalars())
-    scalars[:] = mask[top : bottom + 1, left : right + 1].ravel()
+    extent = (mask.left, mask.left + columns - 1, mask.top, mask.top + rows - 1, 0, 0)
+    image = _empty_grid(segmentation, volume_node, extent)
+    vtk_to_numpy(image.GetPointData().GetScalars())[:] = mask.part.ravel()
     return image
 
 

@@ -104,8 +104,9 @@ def radiograph_from_volume(volume_node, frame: int | None = None) -> Radiograph:
     return take_pixels(volume_node, frame).radiograph()
 
 
-def take_pixels(volume_node, frame: int | None = None) -> TakenPixels:
-    """What `radiograph_from_volume` is made of, for making it elsewhere. Raises NotOneImage."""
+def take_pixels(volume_node, frame: int | None = None, plane: np.ndarray | None = None) -> TakenPixels:
+    """What `radiograph_from_volume` is made of, for making it elsewhere; ``plane`` are its voxels where somebody
+    has them already, which saves a copy. Raises NotOneImage."""
     name = volume_node.GetName() or "the volume"
     voxels = _voxels(volume_node, name)
     count = voxels.shape[0]
@@ -117,14 +118,20 @@ def take_pixels(volume_node, frame: int | None = None) -> TakenPixels:
     index = 0 if frame is None else frame
     if not 0 <= index < count:
         raise NotOneImage(f"{name} has no slice {index}; it has slices 0 to {count - 1}.")
+    normalized = volume_node.GetAttribute(SPACING_SOURCE) is not None
+    spacing, source = stated_spacing(volume_node)
+    plane = voxels[index].copy() if plane is None else plane
+    return TakenPixels(name, plane, spacing, source, normalized, index, count)
+
+
+def stated_spacing(volume_node) -> tuple[tuple[float, float] | None, str]:
+    """Spacing (x, y) in mm, None where it is not known, and what it was taken from."""
     source = volume_node.GetAttribute(SPACING_SOURCE)
-    normalized = source is not None
     sx, sy, _ = volume_node.GetSpacing()
     if source is None:
         # Slicer gives 1 mm to files that state no spacing.
         source = "unknown" if (sx, sy) == (1.0, 1.0) else "file header"
-    spacing = None if source == "unknown" else (sx, sy)
-    return TakenPixels(name, voxels[index].copy(), spacing, source, normalized, index, count)
+    return (None if source == "unknown" else (sx, sy)), source
 
 
 def _voxels(volume_node, name: str) -> np.ndarray:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from ...segmentation import Prompt
 from ..nodes.image_state import ImageState, frame_of
 from ..nodes.references import weak
+from ..nodes.segments import one_modification
 from .job import Request, Result
 from .prompts import Outcome
 from .record import Record
@@ -46,7 +49,7 @@ class Answers:
         """The result of request ``number`` belongs to this image, and to the segment ``key`` of its record."""
         self._targets[number] = Target(
             weak(volume),
-            weak(record.segmentation) if record else None,
+            weak(record.shown_segmentation) if record else None,
             weak(record.node) if record else None,
             frame_of(volume),
             image,
@@ -67,6 +70,8 @@ class Answers:
         target = self._targets.get(request.id)
         if target is None:
             return "It was answered already, or called off."
+        if self._segments.scene.IsClosing():
+            return "The scene is being closed."
         volume = target.volume.Get()
         if not self._in_scene(volume):
             return "Its image is no longer in the scene."
@@ -79,7 +84,7 @@ class Answers:
         record = Record(target.record.Get())
         if (
             not self._in_scene(target.segmentation.Get())
-            or record.segmentation is not target.segmentation.Get()
+            or record.shown_segmentation is not target.segmentation.Get()
         ):
             return "Its segmentation is no longer in the scene."
         segments = record.segmentation.GetSegmentation()
@@ -88,6 +93,16 @@ class Answers:
         if self._steps.is_outdated(request.slot, request.id):
             return "The prompts have changed since."
         return ""
+
+    @contextmanager
+    def together(self, requests: Iterable[Request]) -> Iterator[None]:
+        """The results of these requests that are applied inside are announced once, at the end."""
+        targets = (self._targets.get(request.id) for request in requests)
+        nodes = [target.segmentation.Get() for target in targets if target and target.segmentation]
+        with ExitStack() as stack:
+            for node in {id(node): node for node in nodes if node is not None}.values():
+                stack.enter_context(one_modification(node))
+            yield
 
     def apply(self, request: Request, result: Result, overwriteEdits: bool = False) -> str | None:
         """Put a result into the scene: the segment's id, or None where there is nothing (more) to be put.
@@ -111,7 +126,9 @@ class Answers:
         if segment_id and not overwriteEdits:
             self._segments.ask_before_overwriting(record, segment_id)
         del self._targets[request.id]
-        segment_id = self._segments.write(record, request.key, result.mask, _tags(request, result))
+        segment_id = self._segments.write(
+            record, request.key, result.cut or result.mask, _tags(request, result)
+        )
         if record.prompt(request.key) is None:
             with self._steps.change(record, request.batch):
                 record.set_prompt(request.key, request.asked)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-from ..nodes.image_state import ImageState, frame_of
+import numpy as np
+
+from ..nodes.image_state import ImageState, frame_of, signature
 from ..nodes.references import weak
+from ..nodes.volumes import take_pixels
 
 IMAGES_KEPT = 8
 
@@ -28,12 +31,19 @@ class Images:
             return None
         return kept[1]
 
+    def loaded(self, volume, pixels: np.ndarray) -> None:
+        """``volume`` was made of these pixels, (H, W) float32, just now: nobody has to copy them out of it again."""
+        self._keep(volume, ImageState(signature(volume), take_pixels(volume, plane=pixels)))
+
     def of(self, volume) -> ImageState:
         """What is known of the image, or nothing yet of the image as it is now."""
-        place = (volume.GetID(), frame_of(volume))
         state = self.held(volume) or ImageState.of(volume)
+        self._keep(volume, state)
+        return state
+
+    def _keep(self, volume, state: ImageState) -> None:
+        place = (volume.GetID(), frame_of(volume))
         self._states[place] = weak(volume), state
         self._states.move_to_end(place)
         while len(self._states) > IMAGES_KEPT:
             self._states.popitem(last=False)
-        return state

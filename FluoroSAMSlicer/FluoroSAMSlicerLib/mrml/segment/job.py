@@ -20,7 +20,9 @@ import numpy as np
 
 from ...segmentation import Prompt, PromptError
 from ..errors import SceneError
-from .prompts import SegmentPrompt, StartMask
+from ..nodes.masks import CutMask
+from .prompts import SegmentPrompt
+from .run_job import FOLLOW, FollowRequest, FollowResult, follow
 
 if TYPE_CHECKING:
     from ...segmentation import ImageEmbedding, Prediction, Predictor
@@ -29,10 +31,10 @@ if TYPE_CHECKING:
 LOW_SCORE = 0.5
 """A mask whose predicted IoU is below this is marked as uncertain."""
 
-START_LOGIT = 8.0
-"""Logit of a mask prompt's inside; its outside is the negative. A probability of 0.9997."""
-
 ROUNDS_KEPT = 64
+
+DRAFT_SIDE = 512
+"""Most rows and columns of logits that a draft is drawn from; a view has hardly more."""
 
 Cancel = Callable[[], bool]
 Progress = Callable[[float, str], None]
@@ -48,7 +50,8 @@ class Request:
 
     ``key`` is the segment's key, ``slot`` the same for all requests that write the same segment. ``batch``
     is shared by requests that make one undo step. ``beside`` are the names that are asked for at the same time, which
-    a model may find in one pass. ``model`` and ``device`` name the predictor.
+    a model may find in one pass. ``draft``: the mask is one of many that follow each other, as while a slider moves,
+    and may be coarse. ``model`` and ``device`` name the predictor.
     """
 
     id: int
@@ -64,12 +67,14 @@ class Request:
     pixels: TakenPixels | None = None
     embedding: ImageEmbedding | None = None
     beside: tuple[str, ...] = ()
+    draft: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """``mask`` is bool (H, W). ``missed`` are the clicks (by number) that it does not satisfy. ``notes`` are
-    for the user. ``image_key`` is the SHA-256 of the pixels, ``model`` names the weights."""
+    """``mask`` is bool (H, W), ``cut`` the same for a segment. ``missed`` are the clicks (by number) that it does
+    not satisfy. ``notes`` are for the user. ``image_key`` is the SHA-256 of the pixels, ``model`` names the
+    weights."""
 
     request_id: int
     embedding: ImageEmbedding
@@ -78,6 +83,7 @@ class Result:
     seconds: float
     notes: tuple[str, ...] = ()
     mask: np.ndarray | None = None
+    cut: CutMask | None = None
     score: float = math.nan
     scores: tuple[float, ...] = ()
     chosen: int = 0
@@ -94,11 +100,18 @@ class Engine:
         self._predictor: Predictor | None = None
         self._loaded: tuple[str, str] | None = None
         self._rounds: OrderedDict[tuple, Prediction] = OrderedDict()
+        self._coarse: tuple[Prediction, np.ndarray] | None = None
 
     def compute(
-        self, request: Request, cancelled: Cancel | None = None, progress: Progress | None = None
-    ) -> Result:
-        """Answer ``request``. Raises Cancelled, SceneError, and the errors of model, anatomy and prompts."""
+        self,
+        request: Request | FollowRequest,
+        cancelled: Cancel | None = None,
+        progress: Progress | None = None,
+    ) -> Result | FollowResult:
+        """Answer ``request``; called off, a request to follow a run gives what is done.
+
+        Raises Cancelled, SceneError, and the errors of model, anatomy and prompts.
+        """
         started = time.perf_counter()
         watch = Watch(cancelled or (lambda: False), progress or (lambda fraction, text: None))
         watch.check()
@@ -124,12 +137,14 @@ class Engine:
                 self._lock.release()
 
     def _forget(self) -> None:
-        self._predictor = self._loaded = None
+        self._predictor = self._loaded = self._coarse = None
         self._rounds.clear()
         self._to_release = False
 
     def _compute(self, request: Request, watch: Watch, started: float) -> Result:
         predictor = self._predictor_for(request, watch)
+        if request.kind == FOLLOW:
+            return follow(predictor, request, watch, started)
         device = getattr(predictor, "device", None)
         embedding = request.embedding
         if embedding is None:
@@ -144,7 +159,8 @@ class Engine:
             self._find_together(predictor, embedding, request.beside)
             prediction = self._answer(predictor, embedding, request.asked, watch)
             watch.report(0.9, "Drawing the mask")
-            answer = _answer(prediction, request.asked)
+            mask = self._mask(prediction, request.asked.threshold, request.draft)
+            answer = _answer(prediction, request.asked, mask)
         watch.check()
         if getattr(predictor, "device", None) != device:
             notes.append(f"The memory of {device} is full; the CPU goes on, more slowly.")
@@ -184,7 +200,11 @@ class Engine:
         there included, so that a mask depends on the image, the model and the prompts alone.
         """
         rounds = _rounds(asked)
-        previous = None if asked.start is None else _as_prediction(embedding, asked.start)
+        previous = None
+        if asked.start is not None:
+            from ...segmentation.drawn import drawn
+
+            previous = drawn(embedding, asked.start.mask())
         for prompt in rounds:
             watch.check()
             choices = tuple(item for item in asked.choices if item[0] < len(prompt.points))
@@ -219,6 +239,22 @@ class Engine:
         found = predictor.predict_names(embedding, [prompt.text for prompt in fresh], allow_unknown=True)
         for prompt, prediction in zip(fresh, found, strict=True):
             self._remembered(known[prompt], lambda prediction=prediction: prediction)
+
+    def _mask(self, prediction: Prediction, threshold: float, draft: bool) -> np.ndarray:
+        """Bool (H, W) where the probability exceeds the threshold.
+
+        A draft is drawn from a few of the logits, which are kept, since many of them follow each other.
+        """
+        least = math.log(threshold / (1 - threshold))
+        if not draft:
+            # Not `Prediction.mask`, which would keep every full-size mask for as long as the rounds are kept.
+            return prediction.logits > least
+        height, width = prediction.candidates.frame.height, prediction.candidates.frame.width
+        step = -(-max(height, width) // DRAFT_SIDE)
+        if self._coarse is None or self._coarse[0] is not prediction:
+            self._coarse = prediction, prediction.logits[::step, ::step].copy()
+        rows, columns = np.arange(height) // step, np.arange(width) // step
+        return (self._coarse[1] > least)[rows][:, columns]
 
     def _remembered(self, known: tuple, make: Callable[[], Prediction]) -> Prediction:
         prediction = self._rounds.pop(known, None)
@@ -277,14 +313,14 @@ def _rounds(asked: SegmentPrompt) -> list[Prompt]:
     return rounds
 
 
-def _answer(prediction: Prediction, asked: SegmentPrompt) -> dict:
-    # Not `Prediction.mask`, which would keep every full-size mask for as long as the rounds are kept.
-    mask = prediction.logits > math.log(asked.threshold / (1 - asked.threshold))
+def _answer(prediction: Prediction, asked: SegmentPrompt, mask: np.ndarray) -> dict:
     clicks = zip(asked.prompt.points, asked.prompt.labels, strict=True)
     missed = tuple(n for n, (point, label) in enumerate(clicks) if _holds(mask, point) != bool(label))
-    low = prediction.score < LOW_SCORE or bool(missed) or not mask.any()
+    cut = CutMask.of(mask)
+    low = prediction.score < LOW_SCORE or bool(missed) or not cut.part.size
     return {
         "mask": mask,
+        "cut": cut,
         "score": float(prediction.score),
         "scores": tuple(float(score) for score in prediction.candidates.scores),
         "chosen": int(prediction.chosen),
@@ -298,23 +334,3 @@ def _holds(mask: np.ndarray, point: tuple[float, float]) -> bool:
     row = min(max(math.floor(point[1] + 0.5), 0), height - 1)
     column = min(max(math.floor(point[0] + 0.5), 0), width - 1)
     return bool(mask[row, column])
-
-
-def _as_prediction(embedding: ImageEmbedding, start: StartMask) -> Prediction:
-    """A drawn mask in the shape of an earlier answer, which is what the model goes on from."""
-    import torch
-    from torch.nn import functional as F
-
-    from ...segmentation import Candidates, Prediction
-
-    frame = embedding.frame
-    # The decoder's masks are eight times as fine as the embedding.
-    side = 8 * embedding.cells
-    height = max(1, round(side * frame.input_height / frame.size))
-    width = max(1, round(side * frame.input_width / frame.size))
-    inside = torch.from_numpy(start.mask().astype(np.float32))[None, None]
-    share = F.interpolate(inside, (height, width), mode="bilinear", align_corners=False, antialias=True)
-    low_res = torch.full((1, side, side), -START_LOGIT)
-    low_res[0, :height, :width] = (2 * share[0, 0] - 1) * START_LOGIT
-    candidates = Candidates(low_res, (1.0,), frame)
-    return Prediction(Prompt(), None, candidates, 0, embedding.key, embedding.model, embedding.model_version)

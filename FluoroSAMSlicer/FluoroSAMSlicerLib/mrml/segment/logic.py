@@ -18,14 +18,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import SceneError
-from ..nodes.image_state import load_image, slice_volume
+from ..nodes.image_state import add_image, read_image, slice_volume
 from ..nodes.naming import NameChoice
 from .answers import Answers
 from .images import Images
 from .job import Cancel, Cancelled, Engine, Progress, Request, Result
 from .prompt_editing import PromptEditing
 from .requests import Requests
-from .scene import ImageSegments, NeedsConfirmation, SegmentState
+from .run_job import FollowRequest, FollowResult
+from .run_segments import RunSegments
+from .scene import ImageSegments, NeedsConfirmation
+from .segment_state import SegmentState
 from .steps import Steps
 
 __all__ = [
@@ -70,6 +73,7 @@ class Logic:
         self._editing = PromptEditing(self._segments, self._steps)
         self._answers = Answers(self._segments, self._steps)
         self._requests = Requests(self._segments, self._steps, self._editing, self._images, self._answers)
+        self._run = RunSegments(self._segments, self._steps, self._requests)
 
     frameOf = _part("_segments", ImageSegments.frameOf)
     checkVolume = _part("_segments", ImageSegments.checkVolume)
@@ -107,6 +111,7 @@ class Logic:
     alternatives = _part("_requests", Requests.alternatives)
     encodeRequest = _part("_requests", Requests.encodeRequest)
     textRequest = _part("_requests", Requests.textRequest)
+    namesRequest = _part("_requests", Requests.namesRequest)
     clickRequest = _part("_requests", Requests.clickRequest)
     boxRequest = _part("_requests", Requests.boxRequest)
     maskRequest = _part("_requests", Requests.maskRequest)
@@ -115,8 +120,23 @@ class Logic:
     undo = _part("_requests", Requests.undo)
     redo = _part("_requests", Requests.redo)
 
+    frameCount = _part("_run", RunSegments.frameCount)
+    doubtfulFrames = _part("_run", RunSegments.doubtfulFrames)
+    showRunFrame = _part("_run", RunSegments.showRunFrame)
+    followRequest = _part("_run", RunSegments.followRequest)
+    applyRun = _part("_run", RunSegments.applyRun)
+
     stale = _part("_answers", Answers.stale)
     apply = _part("_answers", Answers.apply)
+    together = _part("_answers", Answers.together)
+
+    def follow(self, volumeNode, direction: str = "both") -> list[int]:
+        """Carry the segments of the frame shown to the others, all at once; the frames written.
+
+        See `followRequest`.
+        """
+        request = self.followRequest(volumeNode, direction)
+        return self.applyRun(request, self.compute(request))
 
     @property
     def model(self) -> str:
@@ -129,7 +149,18 @@ class Logic:
 
     def loadImage(self, path: str | Path, frame: int = 0):
         """Add a radiograph file (DICOM, PNG, JPEG, TIFF, NRRD, ...) to the scene; its volume node."""
-        return load_image(self.scene, path, frame)
+        return self.addImage(read_image(path, frame), path, frame)
+
+    @staticmethod
+    def readImage(path: str | Path, frame: int = 0):
+        """What `addImage` adds, read on any thread. Raises RadiographError."""
+        return read_image(path, frame)
+
+    def addImage(self, radiograph, path: str | Path, frame: int = 0):
+        """Add what `readImage` read from this file to the scene; its volume node."""
+        node = add_image(self.scene, radiograph, path, frame)
+        self._images.loaded(node, radiograph.pixels)
+        return node
 
     def sliceVolume(self, volumeNode, index: int):
         """One slice of a stack as an image of its own; its volume node."""
@@ -137,12 +168,15 @@ class Logic:
 
     def close(self) -> None:
         """Let go of the model and all caches; results under way will be dropped."""
-        for part in (self._answers, self._images, self._steps, self._segments, self._engine):
+        for part in (self._answers, self._run, self._images, self._steps, self._segments, self._engine):
             part.release()
 
     def compute(
-        self, request: Request, cancelled: Cancel | None = None, progress: Progress | None = None
-    ) -> Result:
+        self,
+        request: Request | FollowRequest,
+        cancelled: Cancel | None = None,
+        progress: Progress | None = None,
+    ) -> Result | FollowResult:
         """Do the model's work, on any thread, without touching the scene.
 
         ``cancelled()`` is asked between layers and rounds; ``progress(fraction, text)`` hears how it goes.
@@ -265,6 +299,7 @@ def __getattr__(name: str):
     from ...anatomy import AnatomyError
     from ...model import ModelError
     from ...radiograph import RadiographError
+    from ...runs import RunError
     from ...segmentation import SegmentationError
 
-    return SceneError, SegmentationError, AnatomyError, ModelError, RadiographError
+    return SceneError, SegmentationError, RunError, AnatomyError, ModelError, RadiographError

@@ -13,10 +13,12 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
+from functools import lru_cache
 
 from ...segmentation import PromptError
 from ..library import scene_library
 from ..nodes.points import SEGMENT_KEY, clicks, make_points_node, set_clicks
+from ..nodes.sequences import frame_segmentation
 from .prompts import Outcome, SegmentPrompt
 
 MODULE = "FluoroSAMSegment"
@@ -68,11 +70,18 @@ class Record:
 
     @property
     def segmentation(self):
-        return self.node.GetNodeReference(SEGMENTATION)
+        """The node that holds the segments of this record's image, or of its frame where that is not shown now."""
+        node = self.shown_segmentation
+        return None if node is None else frame_segmentation(node, self.frame)
 
     @segmentation.setter
     def segmentation(self, node) -> None:
         self.node.SetNodeReferenceID(SEGMENTATION, node.GetID())
+
+    @property
+    def shown_segmentation(self):
+        """The segmentation node in the scene, which all frames of a run share."""
+        return self.node.GetNodeReference(SEGMENTATION)
 
     def keys(self) -> list[str]:
         """Keys of the segments that have prompts, in the order in which they got them."""
@@ -89,9 +98,11 @@ class Record:
         stored = self.node.GetParameter(PROMPT + key)
         if not stored:
             return None
-        prompt = SegmentPrompt.from_dict(_parsed(stored))
+        prompt = _prompt(stored)
         points = self.points_node(key)
         found = [] if points is None or self.volume is None else clicks(points, self.volume)
+        if not found and not prompt.prompt.points:
+            return prompt
         return prompt.with_clicks([click[:2] for click in found], [int(click[2]) for click in found])
 
     def asked(self, key: str) -> SegmentPrompt:
@@ -164,6 +175,12 @@ class Record:
             with suppress(PromptError):
                 prompts[key] = self.asked(key)
         return prompts
+
+
+@lru_cache(maxsize=1024)
+def _prompt(stored: str) -> SegmentPrompt:
+    """The prompts of a JSON parameter; every step of undo looks at those of all segments."""
+    return SegmentPrompt.from_dict(_parsed(stored))
 
 
 def _parsed(stored: str) -> dict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from ...anatomy import interpret
 from ...segmentation import Prompt
 from ..errors import SceneError
 from ..nodes.image_state import check_volume
-from ..nodes.naming import NameChoice, is_known, leaves, name_choice, names_in
+from ..nodes.naming import NameChoice, is_known, key_of, leaves, meaning, name_choice, names_in
 from ..nodes.placement import image_size
 from .answers import Answers
 from .images import Images
@@ -57,15 +57,19 @@ class Requests:
         A name outside the vocabulary goes to the model as typed (``known`` is False). A structure that the
         image has already keeps its clicks. Raises AmbiguousName with its candidates.
         """
+        return self.namesRequest(volumeNode, names_in(text), members)
+
+    def namesRequest(self, volumeNode, names: Iterable[str], members: bool = False) -> list[Request]:
+        """`textRequest` of names that are parted already; one request for those that mean the same."""
         wanted: dict[str, Prompt] = {}
-        for name in names_in(text):
-            choice = name_choice(name)
+        for name in names:
+            choice = meaning(name)
             if choice.ambiguous:
                 interpret(name)
             if members and choice.structure is not None and choice.structure.is_group:
                 wanted.update({leaf.name: Prompt.of(leaf.name) for leaf in leaves(choice.structure)})
             else:
-                wanted.setdefault(choice.title.replace("|", "/"), Prompt.of(name))
+                wanted.setdefault(key_of(choice), Prompt.of(name))
         record = self._segments.record(volumeNode)
         batch = self._steps.number()
         there = self._segments.ids_by_key(record)
@@ -117,17 +121,21 @@ class Requests:
             record.set_prompt(key, record.asked(key).with_choice(index))
         return self._ask(volumeNode, record, key, record.asked(key))
 
-    def thresholdRequest(self, volumeNode, segmentId: str, probability: float) -> Request | None:
+    def thresholdRequest(
+        self, volumeNode, segmentId: str, probability: float, draft: bool = False
+    ) -> Request | None:
         """Draw the mask where the model's probability exceeds this; 0.5 is its own.
 
-        While a slider moves these changes are one step of undo, which `commit` or another change ends.
+        While a slider moves these changes are one step of undo, which `commit` or another change ends; their masks
+        may be drafts, of few of the logits, until the last one.
         """
         if not 0 < probability < 1:
             raise SceneError(f"The threshold {probability:g} must lie between 0 and 1.")
         record, key = self._segments.place(volumeNode, segmentId)
         self._steps.history(record)
         record.set_prompt(key, replace(record.asked(key), threshold=float(probability)))
-        return self.clickRequest(volumeNode, segmentId)
+        request = self.clickRequest(volumeNode, segmentId)
+        return replace(request, draft=draft) if request is not None else None
 
     def undo(self, volumeNode) -> list[Request]:
         """Take back the last change of prompts; the requests for the masks that it concerns."""

@@ -3,26 +3,35 @@ and whether somebody changed it by hand."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from ...segmentation import PromptError
+from ...segmentation import Prompt, PromptError
 from ..errors import SceneError
 from ..nodes.image_state import check_volume, frame_of
+from ..nodes.masks import CutMask, fingerprint
 from ..nodes.naming import structure_for
 from ..nodes.placement import image_size
 from ..nodes.points import SEGMENT_KEY, show
 from ..nodes.segments import LABELMAP, STRUCTURE_TAG, TAG_PREFIX, segment_mask, segmentation_node, set_segment
-from .prompts import Outcome, SegmentPrompt
+from ..nodes.sequences import (
+    browser_of,
+    doubtful_frames,
+    follow_browser,
+    run_segmentation,
+    set_doubtful_frames,
+)
+from .appearance import first_look
+from .prompts import SegmentPrompt, StartMask
 from .record import Record
 from .regrid import follow_volume
-
-FILL_OPACITY = 0.35
-"""Lower than Slicer's own 0.5, so that the radiograph stays readable under overlapping masks."""
+from .segment_state import SegmentState, with_outcome, with_prompt
 
 MASK_TAG = "mask"
+CARRIED_TAG, TEXT_TAG = "carried", "text"
+"""Tags of a segment that came from another frame of its run: 'yes', or why somebody should look, and its name as
+typed."""
 
 
 class NeedsConfirmation(SceneError):
@@ -31,33 +40,6 @@ class NeedsConfirmation(SceneError):
     def __init__(self, segmentId: str, name: str, question: str = "Replace it with the model's answer?"):
         self.segmentId, self.name = segmentId, name
         super().__init__(f"{name} was changed by hand. {question}")
-
-
-@dataclass(frozen=True)
-class SegmentState:
-    """What a list of segments shows of one. ``color`` is RGB in 0 to 1, ``threshold`` a probability.
-
-    ``ours`` is False for a segment that was drawn by hand. ``structure`` is its canonical name, or its own.
-    ``score`` is the IoU that the model predicts, None before its first mask.
-    """
-
-    id: str
-    name: str
-    color: tuple[float, float, float]
-    structure: str
-    ours: bool
-    typed: str | None = None
-    known: bool = True
-    score: float | None = None
-    scores: tuple[float, ...] = ()
-    chosen: int = 0
-    low_confidence: bool = False
-    missed: tuple[int, ...] = ()
-    positive: int = 0
-    negative: int = 0
-    box: tuple[float, float, float, float] | None = None
-    start: bool = False
-    threshold: float = 0.5
 
 
 class ImageSegments:
@@ -104,8 +86,9 @@ class ImageSegments:
             if record.volume is not volumeNode or frame is None:
                 continue
             shown = record.frame == frame
-            if record.segmentation is not None:
-                record.segmentation.SetDisplayVisibility(shown)
+            alone = record.shown_segmentation
+            if alone is not None and browser_of(alone) is None:
+                alone.SetDisplayVisibility(shown)
             if not shown:
                 for points in record.points_nodes():
                     show(points, False)
@@ -153,18 +136,33 @@ class ImageSegments:
             record.forget_all()
             self._make_segmentation(record, volume)
         follow_volume(record)
+        self._adopt(record)
         return record
+
+    def _adopt(self, record: Record) -> None:
+        """Segments that came from another frame of the run go on from the mask they have here."""
+        for key, segment_id in self.ids_by_key(record).items() if record.frame is not None else ():
+            segment = self.segment(record, segment_id)
+            if segment_tag(segment, TAG_PREFIX + CARRIED_TAG) is None or record.prompt(key) is not None:
+                continue
+            mask = segment_mask(record.segmentation, segment_id, record.volume)
+            text = segment_tag(segment, TAG_PREFIX + TEXT_TAG) or None
+            start = StartMask.of(mask) if mask.any() else None
+            record.set_prompt(key, SegmentPrompt(Prompt.of(text), start))
 
     def known_record(self, volume) -> Record | None:
         """The record of the frame that ``volume`` shows; None where nothing was asked of it."""
         check_volume(volume)
         record = Record.find(self.scene, volume, frame_of(volume))
         if record is None:
-            return None
+            shared = run_segmentation(volume)
+            there = shared is not None and shared.GetSegmentation().GetNumberOfSegments() > 0
+            return self.record(volume) if there else None
         if record.segmentation is None:
             record.forget_all()
             return None
         follow_volume(record)
+        self._adopt(record)
         return record
 
     def place(self, volume, segment_id: str) -> tuple[Record, str]:
@@ -173,9 +171,12 @@ class ImageSegments:
         return record, self.key(record, segment_id)
 
     def _make_segmentation(self, record: Record, volume) -> None:
-        suffix = "" if record.frame is None else f" frame {record.frame + 1}"
-        node = segmentation_node(self.scene, volume, f"{volume.GetName()} segmentation{suffix}")
-        node.GetDisplayNode().SetOpacity2DFill(FILL_OPACITY)
+        node = None if record.frame is None else run_segmentation(volume)
+        if node is None:
+            node = segmentation_node(self.scene, volume, f"{volume.GetName()} segmentation")
+            first_look(node.GetDisplayNode())
+            if record.frame is not None:
+                follow_browser(volume, node)
         record.segmentation = node
 
     def segment(self, record: Record, segment_id: str):
@@ -217,7 +218,7 @@ class ImageSegments:
     def edited(self, record: Record, segment_id: str) -> bool:
         segment = self.segment(record, segment_id)
         labelmap = segment.GetRepresentation(LABELMAP)
-        place = (record.segmentation.GetID(), segment_id)
+        place = self._place(record, segment_id)
         if labelmap is not None and self._written.get(place) == labelmap.GetMTime():
             return False
         mask = segment_mask(record.segmentation, segment_id, record.volume)
@@ -231,24 +232,31 @@ class ImageSegments:
         if self.edited(record, segment_id):
             raise NeedsConfirmation(segment_id, self.segment(record, segment_id).GetName(), *question)
 
-    def write(self, record: Record, key: str, mask: np.ndarray, tags: dict[str, object]) -> str:
-        """Make ``mask`` the segment's, remembering that it is the model's work."""
-        tags = {**tags, MASK_TAG: fingerprint(mask)}
+    def write(self, record: Record, key: str, mask: np.ndarray | CutMask, tags: dict[str, object]) -> str:
+        """Make ``mask``, bool (H, W), the segment's, remembering that it is the model's work."""
+        cut = mask if isinstance(mask, CutMask) else CutMask.of(mask)
+        tags = {**tags, MASK_TAG: cut.fingerprint}
         if record.frame is not None:
             tags["frame"] = record.frame
-        segment_id = set_segment(record.segmentation, record.volume, structure_for(key), mask, tags)
+        segment_id = set_segment(record.segmentation, record.volume, structure_for(key), cut, tags)
         # Nobody can tell how good an unknown word's mask is: it does not look as sure as the others.
         if tags.get("known") in ("yes", "no"):
             display = record.segmentation.GetDisplayNode()
-            if display is not None:
-                display.SetSegmentVisibility2DFill(segment_id, tags["known"] == "yes")
+            filled = tags["known"] == "yes"
+            if display is not None and display.GetSegmentVisibility2DFill(segment_id) != filled:
+                display.SetSegmentVisibility2DFill(segment_id, filled)
+        if record.frame is not None:
+            set_doubtful_frames(record.volume, set(doubtful_frames(record.volume)) - {record.frame})
         labelmap = record.segmentation.GetSegmentation().GetSegment(segment_id).GetRepresentation(LABELMAP)
-        self._written[record.segmentation.GetID(), segment_id] = labelmap.GetMTime()
+        self._written[self._place(record, segment_id)] = labelmap.GetMTime()
         return segment_id
+
+    def _place(self, record: Record, segment_id: str) -> tuple[str, str]:
+        return record.node.GetID(), segment_id
 
     def empty(self, record: Record, key: str) -> str:
         """Make a segment that holds nothing, or take away all that it holds."""
-        return self.write(record, key, np.zeros(image_size(record.volume)[::-1], dtype=bool), {})
+        return self.write(record, key, CutMask.empty(image_size(record.volume)[::-1]), {})
 
     def _state(self, record: Record, segment_id: str) -> SegmentState:
         segment = self.segment(record, segment_id)
@@ -263,14 +271,10 @@ class ImageSegments:
             prompt = outcome = None
         written = segment_tag(segment, TAG_PREFIX + MASK_TAG) is not None
         state = replace(plain, ours=written or prompt is not None)
-        return _with_outcome(_with_prompt(state, prompt), outcome)
-
-
-def fingerprint(mask: np.ndarray) -> str:
-    """Tells masks (H, W) apart, wherever they come from."""
-    digest = hashlib.sha1(repr(mask.shape).encode(), usedforsecurity=False)
-    digest.update(np.packbits(mask).tobytes())
-    return digest.hexdigest()
+        if outcome is None and (carried := segment_tag(segment, TAG_PREFIX + CARRIED_TAG)):
+            score = float(segment_tag(segment, TAG_PREFIX + "score") or 0)
+            state = replace(state, score=score, low_confidence=carried != "yes")
+        return with_outcome(with_prompt(state, prompt), outcome)
 
 
 def segment_tag(segment, name: str) -> str | None:
@@ -279,32 +283,3 @@ def segment_tag(segment, name: str) -> str | None:
 
     value = reference("")
     return str(value) if segment.GetTag(name, value) else None
-
-
-def _with_prompt(state: SegmentState, prompt: SegmentPrompt | None) -> SegmentState:
-    if prompt is None:
-        return state
-    asked = prompt.prompt
-    return replace(
-        state,
-        typed=asked.text,
-        positive=sum(asked.labels),
-        negative=len(asked.labels) - sum(asked.labels),
-        box=asked.box,
-        start=prompt.start is not None,
-        threshold=prompt.threshold,
-    )
-
-
-def _with_outcome(state: SegmentState, outcome: Outcome | None) -> SegmentState:
-    if outcome is None:
-        return state
-    return replace(
-        state,
-        known=outcome.known,
-        score=outcome.score,
-        scores=outcome.scores,
-        chosen=outcome.chosen,
-        low_confidence=outcome.low_confidence,
-        missed=outcome.missed,
-    )

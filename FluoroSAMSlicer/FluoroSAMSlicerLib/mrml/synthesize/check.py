@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ...anatomy import AnatomyError
+from ...anatomy import AnatomyError, interpret
+from ..nodes.masks import TakenMask
+from ..nodes.naming import key_of, meaning, names_in
 from ..segment.job import Cancel, Cancelled, Progress, Request, Result
 from ..segment.scene import NeedsConfirmation
 from .patient import is_unnamed
-from .scene import true_masks
+from .scene import taken_masks
 
 CHECK = "check"
 _numbers = itertools.count(1)
@@ -21,10 +23,10 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """A structure, its true mask, bool (H, W), and what is asked of the model; or why nothing can be asked."""
+    """A structure, its true mask, and what is asked of the model; or why nothing can be asked."""
 
     structure: str
-    truth: np.ndarray
+    truth: TakenMask
     request: Request | None
     remark: str = ""
 
@@ -63,25 +65,33 @@ def check_request(segment_logic, volume) -> CheckRequest:
 
     Raises SceneError for an image without true masks.
     """
-    asked: list[Asked] = []
-    batch = None
-    for structure, truth in sorted(true_masks(volume).items()):
-        if is_unnamed(structure):
-            asked.append(Asked(structure, truth, None, "the label has no name"))
-            continue
-        try:
-            requests = segment_logic.textRequest(volume, structure)
-        except AnatomyError as error:
-            asked.append(Asked(structure, truth, None, str(error)))
-            continue
-        if len(requests) != 1:
-            asked.append(Asked(structure, truth, None, "the name is read as several"))
-            continue
-        # One batch is one step of undo.
-        batch = requests[0].batch if batch is None else batch
-        remark = "" if requests[0].known else "not in the vocabulary"
-        asked.append(Asked(structure, truth, replace(requests[0], batch=batch), remark))
+    truths = sorted(taken_masks(volume).items())
+    remarks = {structure: _unasked(structure) for structure, _truth in truths}
+    named = [structure for structure, remark in remarks.items() if not remark]
+    # One call for all: it is one step of undo, and looks through the scene once.
+    requests = {one.key: one for one in segment_logic.namesRequest(volume, named)} if named else {}
+    asked = []
+    for structure, truth in truths:
+        request = None if remarks[structure] else requests[key_of(meaning(structure))]
+        if request is not None:
+            # One by one, so that the check can be called off between them.
+            request = replace(request, beside=())
+        unknown = request is not None and not request.known
+        remark = "not in the vocabulary" if unknown else remarks[structure]
+        asked.append(Asked(structure, truth, request, remark))
     return CheckRequest(f"Checking the model on {volume.GetName()}", tuple(asked))
+
+
+def _unasked(structure: str) -> str:
+    """Why the model cannot be asked for a structure by its name; "" if it can."""
+    if is_unnamed(structure):
+        return "the label has no name"
+    try:
+        if meaning(structure).ambiguous:
+            interpret(structure)
+    except AnatomyError as error:
+        return str(error)
+    return "" if len(names_in(structure)) == 1 else "the name is read as several"
 
 
 def compute_check(
@@ -94,7 +104,8 @@ def compute_check(
         if cancelled():
             raise Cancelled("The computation was cancelled.")
         progress(done / len(request.asked), f"{one.structure} ({done + 1} of {len(request.asked)})")
-        pixels = int(np.count_nonzero(one.truth))
+        truth = one.truth.mask()
+        pixels = int(np.count_nonzero(truth))
         if one.request is None:
             rows.append(DiceRow(one.structure, None, None, pixels, one.remark))
             continue
@@ -103,7 +114,7 @@ def compute_check(
         result = segment_logic.compute(wanted, cancelled)
         embedding = result.embedding
         remark = "; ".join(filter(None, (one.remark, "unsure" if result.low_confidence else "")))
-        rows.append(DiceRow(one.structure, dice(result.mask, one.truth), result.score, pixels, remark))
+        rows.append(DiceRow(one.structure, dice(result.mask, truth), result.score, pixels, remark))
         answers.append((one.request, result))
     return CheckResult(tuple(rows), tuple(answers))
 

@@ -170,9 +170,14 @@ class Logic:
         if isinstance(result, LabelResult):
             return add_labels(self.scene, request, result)
         if isinstance(result, CheckResult):
-            for answer in result.answers:
-                self.applyAnswer(answer)
+            with self.together(result.answers):
+                for answer in result.answers:
+                    self.applyAnswer(answer)
         return None
+
+    def together(self, answers):
+        """A context in which those of ``CheckResult.answers`` that are put into the scene are announced at once."""
+        return self.segmentLogic.together([request for request, _result in answers])
 
     def applyAnswer(self, answer) -> None:
         """Put one of ``CheckResult.answers`` into the scene."""

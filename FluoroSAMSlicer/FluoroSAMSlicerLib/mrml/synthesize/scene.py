@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import SceneError
+from ..nodes.masks import TakenMask
 from ..nodes.naming import structure_for
-from ..nodes.segments import segment_mask, segmentation_node, set_segment
+from ..nodes.segments import one_modification, segmentation_node, set_segment, take_mask
 from ..nodes.volumes import volume_node
 
 if TYPE_CHECKING:
@@ -47,10 +48,11 @@ def add_rendered(scene, rendered: RenderedView):
         # Outlines: what the model draws stays visible inside them.
         display.SetVisibility2DFill(False)
         volume.SetNodeReferenceID(TRUTH, truth.GetID())
-        for name, one in rendered.masks.items():
-            color = tuple(round(255 * channel) for channel in one.color)
-            tags = {"pathThreshold": one.threshold_mm}
-            set_segment(truth, volume, replace(structure_for(name), color=color), one.mask, tags)
+        with one_modification(truth):
+            for name, one in rendered.masks.items():
+                color = tuple(round(255 * channel) for channel in one.color)
+                tags = {"pathThreshold": one.threshold_mm}
+                set_segment(truth, volume, replace(structure_for(name), color=color), one.mask, tags)
     return volume
 
 
@@ -61,14 +63,18 @@ def truth_of(volume):
 
 def true_masks(volume) -> dict[str, np.ndarray]:
     """Masks, bool (H, W), by segment name. Raises SceneError for an image that was not rendered with labels."""
+    return {name: taken.mask() for name, taken in taken_masks(volume).items()}
+
+
+def taken_masks(volume) -> dict[str, TakenMask]:
+    """What `true_masks` are made of, for making them on another thread. Raises SceneError."""
     truth = truth_of(volume)
     if truth is None:
         name = volume.GetName() if volume is not None else "The image"
         raise SceneError(f"{name} has no true masks. Render it from a CT with labels.")
     segments = truth.GetSegmentation()
     return {
-        segments.GetSegment(one).GetName(): segment_mask(truth, one, volume)
-        for one in segments.GetSegmentIDs()
+        segments.GetSegment(one).GetName(): take_mask(truth, one, volume) for one in segments.GetSegmentIDs()
     }
 
 

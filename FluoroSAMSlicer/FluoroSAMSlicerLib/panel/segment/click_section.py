@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import qt
 from slicer.i18n import tr as _
 
 from ..binding import connect
+from ..pictures import tool_icon
 from .slice_tool import ADD, BOX, OFF, REMOVE
 
 
 class ClickSection:
     """``onTool(tool)`` hears of the tool that is on; ``actions`` are called by the buttons and keys named
     ``newSegment``, ``startFromMask``, ``clearClicks``, ``undo``, ``redo``, ``removeSegment``, ``candidate``,
-    ``previous`` and ``next``. Keys work while the module is open, ``window`` is the window they work in.
+    ``nextDoubt``, ``previous`` and ``next``. Keys work while the module is open, ``window`` is the window they work
+    in, ``icons`` the folder of the module's icons.
     """
 
     def __init__(
-        self, ui, onTool: Callable[[str], None], actions: dict[str, Callable[[], None]], window
+        self,
+        ui,
+        onTool: Callable[[str], None],
+        actions: dict[str, Callable[[], None]],
+        window,
+        icons: Path,
     ) -> None:
         self._ui, self._onTool, self._actions = ui, onTool, actions
         self._tools = {ADD: ui.addButton, REMOVE: ui.removeButton, BOX: ui.boxButton}
@@ -27,6 +35,14 @@ class ClickSection:
             connect(button, "clicked(bool)", lambda on, tool=tool: self.use(tool if on else OFF))
         for name in ("newSegment", "startFromMask", "clearClicks", "undo", "redo", "removeSegment"):
             connect(getattr(ui, f"{name}Button"), "clicked()", actions[name])
+        for name, button in (
+            ("Inside", ui.addButton),
+            ("Outside", ui.removeButton),
+            ("Box", ui.boxButton),
+            ("Undo", ui.undoButton),
+            ("Redo", ui.redoButton),
+        ):
+            button.setIcon(tool_icon(icons, name))
         self._addKeys(window)
 
     @property
@@ -70,6 +86,7 @@ class ClickSection:
             ("Z", ui.undoButton, self._actions["undo"]),
             ("Y", ui.redoButton, self._actions["redo"]),
             ("N", ui.newSegmentButton, self._actions["newSegment"]),
+            ("U", ui.nextDoubtButton, self._actions["nextDoubt"]),
             ("C", ui.nextCandidateButton, self._actions["candidate"]),
             ("Q", None, self._actions["previous"]),
             ("W", None, self._actions["next"]),

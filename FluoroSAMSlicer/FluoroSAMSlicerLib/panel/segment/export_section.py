@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import slicer.util
 from slicer.i18n import tr as _
 
 from ..binding import connect
 from ..settings import Settings
 from .context import Context
+from .file_job import FileJob
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class ExportSection:
         self._ui.selectedOnlyCheckBox.setEnabled(chosen.function != "exportSegNrrd")
 
     def export(self) -> None:
-        """Ask where to, write, and say what was written."""
+        """Ask where to, have it written in the background, and say what was written."""
         context, chosen = self._context, self._chosen
         segmentation = context.attempt(context.logic.segmentationFor, context.volume, create=False)
         if segmentation is None:
@@ -77,32 +78,36 @@ class ExportSection:
         if place is None:
             return
         self._settings.set("exportFolder", str(place.parent if chosen.suffix else place))
-        with slicer.util.WaitCursor():
-            written = context.attempt(self._write, chosen, segmentation, place)
-        if written is not None:
-            files = written if isinstance(written, list) else [written]
-            context.status.say(
-                _("Wrote {file}").format(file=files[0])
-                if len(files) == 1
-                else _("Wrote {count} files into {folder}").format(count=len(files), folder=place)
-            )
+        write = context.attempt(self._prepared, chosen, segmentation, place)
+        if write is not None:
+            title = _("Writing {name}").format(name=place.name)
+            context.jobs.submitFile(FileJob(title, write, partial(self._onWritten, place)))
+
+    def _onWritten(self, place: Path, written) -> None:
+        files = written if isinstance(written, list) else [written]
+        self._context.status.say(
+            _("Wrote {file}").format(file=files[0])
+            if len(files) == 1
+            else _("Wrote {count} files into {folder}").format(count=len(files), folder=place)
+        )
 
     @property
     def _chosen(self) -> ExportFormat:
         return self._formats[max(self._ui.formatComboBox.currentIndex, 0)]
 
-    def _write(self, chosen: ExportFormat, segmentation, place: Path):
+    def _prepared(self, chosen: ExportFormat, segmentation, place: Path) -> Callable[[], object]:
+        """What is left to do when all that is needed was taken from the scene."""
         from ...mrml import export
 
-        write = getattr(export, chosen.function)
+        prepare = getattr(export, chosen.function).prepare
         if chosen.function == "exportSegNrrd":
-            return write(segmentation, place)
+            return prepare(segmentation, place)
         more = {}
         if self._ui.selectedOnlyCheckBox.checked and self._context.segment:
             more["segmentIds"] = [self._context.segment]
         if chosen.function == "exportDicomSeg":
             more["fileForInstance"] = self._fileForInstance
-        return write(segmentation, self._context.volume, place, **more)
+        return prepare(segmentation, self._context.volume, place, **more)
 
     def _source(self) -> Path | None:
         from ...mrml.export import dicomSource

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import qt
 import slicer
-import slicer.util
 from slicer.i18n import tr as _
 
 from ..binding import Held, connect
@@ -15,6 +15,7 @@ from ..observations import Observations
 from ..settings import Settings
 from .context import Context
 from .file_drop import FileDrop
+from .file_job import FileJob
 from .slice_views import SliceViews
 
 SETTLE_MS = 250
@@ -42,6 +43,7 @@ class ImageSection:
         self._settle.setInterval(SETTLE_MS)
         connect(self._settle, "timeout()", self._onPixels)
         ui.takeSliceButton.setVisible(False)
+        ui.imageInfoLabel.setVisible(False)
         ui.imageSelector.setMRMLScene(context.logic.scene)
         ui.oneViewCheckBox.setChecked(settings.flag("oneView", True))
         connect(ui.imageSelector, "currentNodeChanged(vtkMRMLNode*)", self._onSelected)
@@ -57,9 +59,15 @@ class ImageSection:
         self._drop.close()
 
     def load(self, path: Path) -> None:
-        """Read a file into the scene and work on it."""
-        with slicer.util.WaitCursor():
-            node = self._context.attempt(self._context.logic.loadImage, path)
+        """Read a file in the background, and then work on it."""
+        context = self._context
+        context.status.clear()
+        title = _("Loading {name}").format(name=Path(path).name)
+        read = partial(context.logic.readImage, path)
+        context.jobs.submitFile(FileJob(title, read, partial(self._onRead, path)))
+
+    def _onRead(self, path: Path, radiograph) -> None:
+        node = self._context.attempt(self._context.logic.addImage, radiograph, path)
         if node is not None:
             self._settings.set("imageFolder", str(Path(path).parent))
             self._ui.imageSelector.setCurrentNode(node)

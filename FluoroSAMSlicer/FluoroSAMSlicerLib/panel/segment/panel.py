@@ -6,18 +6,22 @@ from collections.abc import Callable
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
+from ...mrml.segment import appearance
 from ..binding import Held, connect
 from ..observations import Observations
 from .click_section import ClickSection
 from .context import Context
 from .details import SegmentDetails
 from .export_section import ExportSection
+from .file_job import FileJob, warm_up
 from .image_section import ImageSection
 from .install_box import InstallBox
 from .jobs import Jobs
 from .model_section import ModelSection
 from .prompting import Prompting
+from .run_section import RunSection
 from .slice_tool import OFF, SliceTool
 from .slice_views import SliceViews
 from .table import SegmentTable
@@ -39,6 +43,7 @@ class Panel:
     table: SegmentTable
     details: SegmentDetails
     export: ExportSection
+    run: RunSection
     model: ModelSection
     install: InstallBox
     prompting: Prompting
@@ -49,7 +54,7 @@ class Panel:
     def __init__(self, ui, context: Context, parts: Callable[[Panel], None]) -> None:
         self.ui, self.context = ui, context
         self._parameters = None
-        self._entered = False
+        self._entered = self._warm = False
         self._restoring = Held()
         self._sceneObservations, self._segmentObservations = Observations(), Observations()
         self._refresh = qt.QTimer()
@@ -72,6 +77,9 @@ class Panel:
         self.clicks.enableKeys(True)
         self.image.suggest()
         self.refresh()
+        if self.context.ready and not self._warm:
+            self._warm = True
+            self.jobs.submitFile(FileJob("", warm_up, lambda _nothing: None), quiet=True)
 
     def exit(self) -> None:
         """The user went to another module: the mouse and the keys are theirs again."""
@@ -177,6 +185,11 @@ class Panel:
             segment.SetColor(*color)
         self.later()
 
+    def onFill(self, opacity: float) -> None:
+        segmentation = self._segmentation()
+        if segmentation is not None:
+            appearance.set_fill(segmentation.GetDisplayNode(), opacity)
+
     def later(self, *_) -> None:
         """Refresh soon, once for many changes."""
         self._refresh.start()
@@ -198,6 +211,10 @@ class Panel:
         shown = [display is not None and bool(display.GetSegmentVisibility(one)) for one in ids]
         self.table.fill(states, shown, context.segment)
         self.details.show(next((state for state in states if state.id == context.segment), None))
+        self.details.showFill(appearance.fill_of(display) if display is not None else None)
+        if display is not None:
+            appearance.emphasize(display, states, context.segment)
+        context.status.hint(self._whatNext(states))
         usable = volume is not None and context.ready
         self.text.setEnabled(usable)
         self.clicks.refresh(
@@ -207,6 +224,16 @@ class Panel:
             usable and context.logic.canRedo(volume),
         )
         self.export.refresh()
+        self.run.refresh(bool(states))
+
+    def _whatNext(self, states: list) -> str:
+        if not self.context.ready:
+            return _("First install what is missing, by the button at the top.")
+        if self.context.volume is None:
+            return _("Load a radiograph, or try the sample.")
+        if not states:
+            return _("Type names above and press Enter.")
+        return _("Mend with Inside and Outside, then export.")
 
     def _segmentation(self):
         return self.context.logic.segmentationFor(self.context.volume, create=False)

@@ -117,7 +117,7 @@ class Prompting:
         segment = self._context.segment
         if segment is None:
             return
-        self._submit(self._logic.thresholdRequest, segment, probability)
+        self._submit(self._logic.thresholdRequest, segment, probability, not settled)
         if settled:
             self._attempt(self._logic.commit)
             self._onChanged()

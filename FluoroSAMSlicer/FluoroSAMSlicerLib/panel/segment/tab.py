@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import slicer
-import slicer.util
 
 from ...anatomy import complete
 from ...anatomy.presets import PRESETS
 from ..background import BackgroundJobs
 from ..dialogs import Dialogs
+from ..form import load_form
 from ..installer import Installer
 from ..requirements import Requirements
 from ..settings import Settings
@@ -21,24 +21,18 @@ from .click_section import ClickSection
 from .context import Context
 from .details import SegmentDetails
 from .export_section import ExportSection
+from .file_job import do
 from .image_section import ImageSection
 from .install_box import InstallBox
 from .jobs import Jobs
 from .model_section import ModelSection
 from .panel import Panel
 from .prompting import Prompting
+from .run_section import RunSection
 from .slice_tool import SliceTool
 from .slice_views import SliceViews
 from .table import SegmentTable
 from .text_section import TextSection
-
-
-def load_form(path: Path):
-    """A form as an object whose attributes are its named widgets; ``root`` is the whole."""
-    root = slicer.util.loadUI(str(path))
-    ui = slicer.util.childWidgetVariables(root)
-    ui.root = root
-    return ui
 
 
 def segment_panel(
@@ -47,7 +41,7 @@ def segment_panel(
     """The tab over ``logic``, a Logic. ``resources`` is the module's folder of that name."""
     ui = load_form(resources / "UI" / "FluoroSAMSegment.ui")
     settings = Settings()
-    background = BackgroundJobs(work(logic.compute))
+    background, files = BackgroundJobs(work(logic.compute)), BackgroundJobs(do)
     status = StatusLine(ui, lambda: context.jobs.cancel())
     context = Context(logic, status, dialogs)
     installer = installer or Installer(Requirements(resources / "requirements.txt"))
@@ -57,9 +51,11 @@ def segment_panel(
         panel.jobs = Jobs(
             context,
             background,
+            files,
             panel.onSegment,
             lambda: panel.image.describe(),
             lambda model: panel.model.installed(model),
+            lambda request, result: panel.run.done(request, result),
             panel.later,
         )
         panel.prompting = Prompting(context, BoxOutline(logic.scene), panel.later, panel.onChosen)
@@ -78,8 +74,9 @@ def segment_panel(
         )
         panel.table = SegmentTable(ui, panel.onChosen, panel.onShown, panel.onRenamed)
         panel.details = SegmentDetails(
-            ui, panel.prompting.candidate, panel.prompting.threshold, panel.onColor
+            ui, panel.prompting.candidate, panel.prompting.threshold, panel.onColor, panel.onFill
         )
+        panel.run = RunSection(ui, context)
         panel.export = ExportSection(ui, context, settings, _dicom_file)
         panel.model = ModelSection(ui, context, settings, panel.onModel)
         panel.tool = SliceTool(
@@ -99,10 +96,11 @@ def segment_panel(
             "redo": panel.prompting.redo,
             "removeSegment": panel.prompting.remove,
             "candidate": lambda: panel.prompting.candidate(1),
+            "nextDoubt": panel.run.nextDoubt,
             "previous": lambda: panel.table.step(-1),
             "next": lambda: panel.table.step(1),
         }
-        panel.clicks = ClickSection(ui, panel.onTool, actions, window)
+        panel.clicks = ClickSection(ui, panel.onTool, actions, window, resources / "Icons")
 
     return Panel(ui, context, parts)
 

@@ -8,11 +8,13 @@ import qt
 from slicer.i18n import tr as _
 
 from ..binding import Held, connect
+from ..pictures import swatch
 from ..status_line import WARNING
 
 NAME, SCORE, REMARKS = range(3)
 SWATCH_PX = 14
 ROW_PX = 24
+NARROWEST_PX = 36
 
 
 class SegmentTable:
@@ -29,9 +31,11 @@ class SegmentTable:
         table.setHorizontalHeaderLabels([_("Segment"), _("Score"), _("Remarks")])
         table.horizontalHeader().setSectionResizeMode(NAME, qt.QHeaderView.Stretch)
         table.horizontalHeader().setSectionResizeMode(SCORE, qt.QHeaderView.ResizeToContents)
-        table.horizontalHeader().setSectionResizeMode(REMARKS, qt.QHeaderView.ResizeToContents)
+        table.horizontalHeader().setSectionResizeMode(REMARKS, qt.QHeaderView.Stretch)
+        table.horizontalHeader().setMinimumSectionSize(NARROWEST_PX)
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(ROW_PX)
+        table.setColumnHidden(REMARKS, True)
         connect(table, "itemSelectionChanged()", self._onSelection)
         connect(table, "itemChanged(QTableWidgetItem*)", self._onItem)
 
@@ -51,6 +55,7 @@ class SegmentTable:
                 self._table.setRowCount(len(states))
                 for row, state in enumerate(states):
                     self._fillRow(row, state, shown[row])
+            self._table.setColumnHidden(REMARKS, not any(remarks(state) for state in states))
             self._states, self._shown = list(states), list(shown)
         self.choose(chosen)
 
@@ -70,7 +75,7 @@ class SegmentTable:
     def _fillRow(self, row: int, state, shown: bool) -> None:
         name = self._item(row, NAME, state.name, editable=True)
         name.setCheckState(qt.Qt.Checked if shown else qt.Qt.Unchecked)
-        name.setIcon(_swatch(state.color))
+        name.setIcon(swatch(state.color, SWATCH_PX))
         name.setToolTip(_("Ticked: shown in the views. Double-click to rename.") + "\n" + prompts(state))
         score = "" if state.score is None else f"{state.score:.2f}"
         score = self._item(row, SCORE, f"{score} {WARNING}" if state.low_confidence else score)
@@ -79,7 +84,7 @@ class SegmentTable:
             + ("\n" + _("The model is unsure: look at this mask closely.") if state.low_confidence else "")
         )
         remark = self._item(row, REMARKS, remarks(state))
-        remark.setToolTip(prompts(state))
+        remark.setToolTip("\n".join(filter(None, (remarks(state), prompts(state)))))
 
     def _item(self, row: int, column: int, text: str, editable: bool = False):
         item = self._table.item(row, column)
@@ -117,7 +122,7 @@ def remarks(state) -> str:
     if not state.ours:
         found.append(_("drawn by hand"))
     if not state.known:
-        found.append(_("not in the vocabulary"))
+        found.append(_("unknown name"))
     if state.low_confidence:
         found.append(_("unsure"))
     if state.missed:
@@ -136,9 +141,3 @@ def prompts(state) -> str:
     if state.start:
         parts.append(_("an earlier mask"))
     return _("Asked for by {prompts}.").format(prompts=", ".join(parts)) if parts else _("No prompts.")
-
-
-def _swatch(color: tuple[float, float, float]):
-    pixmap = qt.QPixmap(SWATCH_PX, SWATCH_PX)
-    pixmap.fill(qt.QColor(*(round(255 * channel) for channel in color)))
-    return qt.QIcon(pixmap)

@@ -18,7 +18,8 @@ RECENT = 12
 EXPLAINED = 3
 """Letters from which on a line is explained: fewer mean too many things."""
 ALTERNATIVES_SHOWN = 4
-NARROW = 300
+NARROW = 240
+PRESETS_A_ROW = 3
 ARROW = "\N{RIGHTWARDS ARROW} "
 
 
@@ -53,12 +54,18 @@ class TextSection:
         connect(ui.textEdit, "returnPressed()", self._onReturn)
         connect(ui.segmentButton, "clicked()", self.ask)
         connect(ui.meaningLabel, "linkActivated(QString)", self._onLink)
+        ui.meaningLabel.setVisible(False)
         self._makePresets(presets)
         self._listRecent()
 
     @property
     def text(self) -> str:
         return self._ui.textEdit.text
+
+    @property
+    def explaining(self) -> bool:
+        """Whether the line was changed and what it means is not told yet."""
+        return self._preview.isActive()
 
     def setText(self, text: str) -> None:
         if text != self.text:
@@ -169,7 +176,8 @@ class TextSection:
             button.setToolTip(_("Segment {names}").format(names=", ".join(names)))
             button.setSizePolicy(qt.QSizePolicy.Expanding, qt.QSizePolicy.Fixed)
             connect(button, "clicked()", lambda names=tuple(names): self._askFor(", ".join(names)))
-            layout.addWidget(button)
+            place = len(self._presetButtons)
+            layout.addWidget(button, place // PRESETS_A_ROW, place % PRESETS_A_ROW)
             self._presetButtons.append(button)
 
     def _askFor(self, text: str) -> None:

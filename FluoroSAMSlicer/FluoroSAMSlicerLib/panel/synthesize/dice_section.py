@@ -24,7 +24,8 @@ class DiceSection:
         table.setColumnCount(4)
         table.setHorizontalHeaderLabels([_("Structure"), _("Dice"), _("Expected"), _("Remarks")])
         table.horizontalHeader().setSectionResizeMode(STRUCTURE, qt.QHeaderView.Stretch)
-        for column in (DICE, EXPECTED, REMARKS):
+        table.horizontalHeader().setSectionResizeMode(REMARKS, qt.QHeaderView.Stretch)
+        for column in (DICE, EXPECTED):
             table.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(ROW_PX)
@@ -65,5 +66,6 @@ class DiceSection:
             if mean is None
             else _("Mean Dice of {count} structures: {mean:.2f}").format(count=count, mean=mean)
         )
+        table.setColumnHidden(REMARKS, not any(row.remark for row in rows))
         table.setVisible(bool(rows))
         self._ui.meanLabel.setVisible(mean is not None)

@@ -17,7 +17,7 @@ from .context import Context, explained
 
 MODEL, PLAN = "labelModel", "labelPlan"
 EXACT, FAST = "exact", "fast"
-NARROW = 300
+NARROW = 240
 
 
 class NamesSection:

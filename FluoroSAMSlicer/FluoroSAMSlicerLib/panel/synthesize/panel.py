@@ -16,6 +16,7 @@ from ...mrml.synthesize.labels import OF_CT, told
 from ...mrml.synthesize.view import ViewSettings
 from ..binding import Held, connect
 from ..observations import Observations
+from .big_views import BigViews
 from .context import Context, explained
 from .dice_section import DiceSection
 from .install_box import InstallBox
@@ -27,7 +28,7 @@ from .set_section import SetSection
 from .view_section import ViewSection
 
 PREVIEW_PX, PREVIEW_SLOT, REMEMBER_MS = 256, "preview", 300
-DRAW_S = 0.03
+DRAW_MS, DRAW_S = 50, 0.03
 
 
 class Panel:
@@ -42,8 +43,8 @@ class Panel:
     jobs: Jobs
     install: InstallBox
 
-    def __init__(self, ui, context: Context, parts: Callable[[Panel], None]) -> None:
-        self.ui, self.context = ui, context
+    def __init__(self, ui, context: Context, views: BigViews, parts: Callable[[Panel], None]) -> None:
+        self.ui, self.context, self.views = ui, context, views
         self.cArm = CArm(context.logic.scene)
         self._parameters = None
         self._entered = False
@@ -56,9 +57,10 @@ class Panel:
         connect(self._remember, "timeout()", self.remember)
         self._answers: list = []
         self._drawing = qt.QTimer()
-        self._drawing.setInterval(0)
+        self._drawing.setInterval(DRAW_MS)
         connect(self._drawing, "timeout()", self._drawAnswers)
         context.view = ViewSettings()
+        connect(ui.setButton, "clicked()", self.showSet)
         parts(self)
         context.jobs = self.jobs
         self.view.show(context.view)
@@ -110,6 +112,7 @@ class Panel:
             self.set.stop()
             self._handleObservations.clear()
             self._watched = None
+            self.views.forget()
             with self._restoring:
                 self.context.image = None
                 self.patient.choose(None, None)
@@ -162,7 +165,8 @@ class Panel:
     def onView(self, view: ViewSettings, settled: bool = True) -> None:
         """The C-arm stands elsewhere; not ``settled`` while something is dragged."""
         self.context.view = view
-        self._draw()
+        self.views.leaveImage()
+        self._draw(moving=not settled)
         self.preview()
         if settled:
             self.rememberSoon()
@@ -220,6 +224,8 @@ class Panel:
             name=volume.GetName(), count=len(rendered.masks), seconds=rendered.seconds
         )
         self.context.status.say(" ".join((told, *rendered.notes)))
+        if self._entered:
+            self.views.showImage(volume)
         self.refresh()
         self.remember()
 
@@ -240,7 +246,7 @@ class Panel:
 
     def _drawAnswers(self) -> None:
         end = time.monotonic() + DRAW_S
-        with slicer.util.RenderBlocker():
+        with slicer.util.RenderBlocker(), self.context.logic.together(self._answers):
             while self._answers and time.monotonic() < end:
                 self.context.attempt(self.context.logic.applyAnswer, self._answers.pop(0))
         if not self._answers:
@@ -262,8 +268,25 @@ class Panel:
     def onShown(self, _visible: bool) -> None:
         self._draw()
 
+    def showSet(self) -> None:
+        """Open the form of a training set, and bring it into view."""
+        ui = self.ui
+        ui.setSectionButton.setProperty("collapsed", False)
+        # It has its height when the layout was done anew.
+        qt.QTimer.singleShot(0, lambda: ui.scrollArea.ensureWidgetVisible(ui.generateButton))
+
+    def _whatNext(self) -> str:
+        if not self.context.ready:
+            return _("First install what is missing, by the button at the top.")
+        if self.context.ct is None:
+            return _("Choose a CT and its structures.")
+        if self.context.image is None:
+            return _("Turn the C-arm, then press Render.")
+        return _("Press Dice, or open the image.")
+
     def refresh(self) -> None:
         """Enable what can be done now."""
+        self.context.status.hint(self._whatNext())
         there = self.context.ct is not None and self.context.ready
         self.ui.renderButton.setEnabled(there)
         self.ui.centreButton.setEnabled(there)
@@ -279,15 +302,17 @@ class Panel:
         else:
             self.context.viewIsFine()
 
-    def _draw(self) -> None:
+    def _draw(self, moving: bool = False) -> None:
         """Let the C-arm in the 3-D views follow."""
         wanted = self._entered and self.context.ct is not None and self.ui.cArmCheckBox.checked
         with self._moving:
             if not wanted:
                 self.cArm.hide()
                 return
-            self.context.attempt(self.cArm.show, self.context.view)
+            self.context.attempt(self.cArm.show, self.context.view, moving)
         handles = self.cArm.handles
+        if handles is not None:
+            self.views.bringCArmIntoView()
         if handles is not None and handles is not self._watched:
             self._handleObservations.clear()
             self._watched = handles

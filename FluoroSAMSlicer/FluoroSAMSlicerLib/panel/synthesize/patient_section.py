@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from ..binding import Held, connect
 from ..observations import Observations
+from ..pictures import swatch
 from .context import Context
 
 ROW_PX, SWATCH_PX, SETTLE_MS = 22, 12, 300
@@ -43,6 +44,7 @@ class PatientSection:
         connect(table, "itemChanged(QTableWidgetItem*)", self._onItem)
         connect(ui.allButton, "clicked()", lambda: self._tick(True))
         connect(ui.noneButton, "clicked()", lambda: self._tick(False))
+        self._describe()
 
     @property
     def leftOut(self) -> list[str]:
@@ -122,9 +124,7 @@ class PatientSection:
                 item = qt.QTableWidgetItem(choice.name)
                 item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable)
                 item.setCheckState(qt.Qt.Unchecked if choice.id in self._leftOut else qt.Qt.Checked)
-                pixmap = qt.QPixmap(SWATCH_PX, SWATCH_PX)
-                pixmap.fill(qt.QColor(*(round(255 * channel) for channel in choice.color)))
-                item.setIcon(qt.QIcon(pixmap))
+                item.setIcon(swatch(choice.color, SWATCH_PX))
                 table.setItem(row, 0, item)
         self._describe()
 

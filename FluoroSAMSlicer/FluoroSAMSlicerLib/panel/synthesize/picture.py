@@ -8,6 +8,7 @@ import qt
 
 def show_picture(label, pixels: np.ndarray | None, side: int) -> None:
     """Show grey (H, W) or colour (H, W, 3) uint8 pixels in a QLabel, fitted to a square of ``side``; None: none."""
+    label.setVisible(pixels is not None)
     if pixels is None:
         label.setPixmap(qt.QPixmap())
         return

@@ -16,6 +16,7 @@ from .picture import mosaic, show_picture
 from .set_form import SetForm
 
 SAMPLES, COLUMNS, PICTURE_PX = 6, 3, 356
+NARROW, MARGINS = 220, 24
 
 
 class SetSection:
@@ -69,7 +70,8 @@ class SetSection:
 
     def showSamples(self, samples) -> None:
         label = self._ui.samplesLabel
-        show_picture(label, mosaic(samples.pictures, COLUMNS), PICTURE_PX)
+        side = max(NARROW, min(PICTURE_PX, self._ui.setSectionButton.width - MARGINS))
+        show_picture(label, mosaic(samples.pictures, COLUMNS), side)
         label.setToolTip("\n".join(f"{number}. {text}" for number, text in enumerate(samples.captions, 1)))
         label.setVisible(True)
 

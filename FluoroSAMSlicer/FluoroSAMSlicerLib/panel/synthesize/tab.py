@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import slicer.util
-
 from ..background import BackgroundJobs
 from ..dialogs import Dialogs
+from ..form import load_form
 from ..installer import Installer
 from ..settings import Settings
 from ..status_line import StatusLine
+from .big_views import BigViews
 from .context import Context
 from .dice_section import DiceSection
 from .install_box import InstallBox, SynthesizeRequirements
@@ -24,13 +24,16 @@ from .view_section import ViewSection
 
 
 def synthesize_panel(
-    resources: Path, logic, dialogs: Dialogs, onOpen: Callable, installer: Installer | None = None
+    resources: Path,
+    logic,
+    dialogs: Dialogs,
+    onOpen: Callable,
+    views: BigViews,
+    installer: Installer | None = None,
 ) -> Panel:
     """The tab over ``logic``, a Logic. ``resources`` is the module's folder of that name; ``onOpen(volume)`` shows
-    an image in the Segment tab."""
-    root = slicer.util.loadUI(str(resources / "UI" / "FluoroSAMSynthesize.ui"))
-    ui = slicer.util.childWidgetVariables(root)
-    ui.root = root
+    an image in the Segment tab, ``views`` in Slicer's own."""
+    ui = load_form(resources / "UI" / "FluoroSAMSynthesize.ui")
     settings = Settings()
     status = StatusLine(ui, lambda: context.jobs.cancel())
     context = Context(logic, status, dialogs)
@@ -54,4 +57,4 @@ def synthesize_panel(
         panel.names = NamesSection(ui, context, settings, BackgroundJobs(logic.compute), panel.onLabelled)
         panel.patient = PatientSection(ui, context, panel.onPatient, panel.onLabels)
 
-    return Panel(ui, context, parts)
+    return Panel(ui, context, views, parts)

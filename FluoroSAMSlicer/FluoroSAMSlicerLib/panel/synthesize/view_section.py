@@ -62,6 +62,7 @@ class ViewSection:
         connect(ui.kilovoltsComboBox, "currentIndexChanged(int)", self._onBox)
         for widget in ("scatterCheckBox", "blurCheckBox"):
             connect(getattr(ui, widget), "toggled(bool)", self._onBox)
+        ui.previewLabel.setVisible(False)
         connect(ui.presetComboBox, "currentIndexChanged(int)", self._onPreset)
         connect(ui.centreButton, "clicked()", onCentre)
         connect(ui.renderButton, "clicked()", onRender)
@@ -124,9 +125,7 @@ class ViewSection:
         """What the field measures at the isocentre."""
         scale = view.sid_mm / view.sdd_mm if view.sdd_mm else 0
         width, height = (side * view.pixel_mm * scale for side in view.size)
-        return _("Field at the isocentre: {width:.0f} \N{MULTIPLICATION SIGN} {height:.0f} mm").format(
-            width=width, height=height
-        )
+        return _("{width:.0f} \N{MULTIPLICATION SIGN} {height:.0f} mm").format(width=width, height=height)
 
     def _photons(self, view: ViewSettings) -> str:
         from ...drr import DRRError

@@ -1,0 +1,142 @@
+"""Where what one frame shows lies in the next: a shift of the whole, and how each part strays from it.
+
+Both are scikit-image's, on small copies of the frames: phase correlation (Guizar-Sicairos et al. 2008) and the
+iterative Lucas-Kanade flow (Le Besnerais and Champagnat 2005).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from .errors import RunError
+
+SIDE = 96
+"""Longer side of the copies. Motion is smooth; finer copies cost time and find noise."""
+
+UPSAMPLED = 4
+"""The shift is found to a fourth of a small pixel."""
+
+RADIUS, WARPS = 5, 2
+"""Window (small pixels) and steps of the flow. More of either changed the flow of shifted noise by less than 0.01."""
+
+GAIN = 0.98
+"""A shift or flow has to bring the frames nearer than this share of the difference without it, or is not believed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """From a frame of ``size`` (H, W) to another: ``flow`` (2, h, w) are the (x, y) pixels of the image that what
+    lies in a pixel of the second frame's small copy came from, less its own place. ``likeness`` is the correlation
+    of the frames once the shift of the whole is taken back, 1 for equal ones; a flow would bend any picture into
+    another."""
+
+    size: tuple[int, int]
+    flow: np.ndarray
+    likeness: float
+
+    @property
+    def is_still(self) -> bool:
+        return not self.flow.any()
+
+    def points(self, points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        """Places (x, y) of the first frame where they are in the second; some may lie outside."""
+        moved = []
+        for x, y in points:
+            ahead = np.array([x, y], float)
+            for _ in range(
+                4
+            ):  # the flow tells where a place of the second frame came from: its inverse, by steps
+                ahead = np.array([x, y]) - self._at(*ahead)
+            moved.append((float(ahead[0]), float(ahead[1])))
+        return tuple(moved)
+
+    def mask(self, mask: np.ndarray) -> np.ndarray:
+        """A mask (H, W) of the first frame where it is in the second; False comes in from outside."""
+        if self.is_still:
+            return mask.copy()
+        height, width = self.size
+        away = [
+            np.asarray(Image.fromarray(part).resize((width, height), Image.Resampling.BILINEAR)) for part in self.flow
+        ]
+        rows, columns = np.mgrid[:height, :width]
+        x = np.rint(columns + away[0]).astype(np.intp)
+        y = np.rint(rows + away[1]).astype(np.intp)
+        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        return mask[y.clip(0, height - 1), x.clip(0, width - 1)] & inside
+
+    def _at(self, x: float, y: float) -> np.ndarray:
+        height, width = self.flow.shape[1:]
+        column = (x + 0.5) / self.size[1] * width - 0.5
+        row = (y + 0.5) / self.size[0] * height - 0.5
+        return self.flow[:, round(min(max(row, 0), height - 1)), round(min(max(column, 0), width - 1))]
+
+
+def small(pixels: np.ndarray) -> np.ndarray:
+    """A copy of an image (H, W) whose longer side is `SIDE`, each pixel the mean of what it covers."""
+    height, width = pixels.shape
+    scale = min(1.0, SIDE / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(np.asarray(pixels, np.float32)).resize(size, Image.Resampling.BOX), np.float32)
+
+
+def motion(before: np.ndarray, after: np.ndarray, size: tuple[int, int]) -> Motion:
+    """The motion between two `small` copies of frames of ``size`` (H, W)."""
+    flow = np.zeros((2, *before.shape), np.float32)
+    if min(before.shape) < 2 * RADIUS or np.ptp(before) == 0 or np.ptp(after) == 0:
+        return Motion(size, flow, likeness(before, after))
+    registration = _registration()
+    shift = registration.phase_cross_correlation(
+        _windowed(after), _windowed(before), upsample_factor=UPSAMPLED, normalization=None
+    )[0]
+    if np.abs(shift).max() > max(before.shape) / 4:
+        shift = np.zeros(2)
+    candidates = [flow, flow - shift[::-1, None, None].astype(np.float32)]
+    best = min(candidates, key=lambda one: _difference(_moved(before, one), after))
+    start = _moved(before, best)
+    rows, columns = registration.optical_flow_ilk(after, start, radius=RADIUS, num_warp=WARPS)
+    finer = best + np.stack([columns, rows]).astype(np.float32)
+    still = _difference(before, after)
+    finest = min([best, finer], key=lambda one: _difference(_moved(before, one), after))
+    if not np.isfinite(finest).all() or _difference(_moved(before, finest), after) > GAIN * still:
+        finest = flow
+    scale = np.array([size[1] / before.shape[1], size[0] / before.shape[0]], np.float32)
+    return Motion(size, finest * scale[:, None, None], likeness(_moved(before, best), after))
+
+
+def likeness(before: np.ndarray, after: np.ndarray) -> float:
+    """The correlation of two images of the same shape; 0 where exactly one of them is uniform."""
+    if np.ptp(before) == 0 or np.ptp(after) == 0:
+        return float(np.ptp(before) == np.ptp(after))
+    return float(np.corrcoef(before.ravel(), after.ravel())[0, 1])
+
+
+def _registration():
+    try:
+        from skimage import registration
+    except ImportError as error:
+        raise RunError(
+            "Following a run needs the Python package scikit-image. Install it with pip install scikit-image "
+            "(in Slicer's Python console: slicer.util.pip_install('scikit-image'))."
+        ) from error
+    return registration
+
+
+def _windowed(image: np.ndarray) -> np.ndarray:
+    """The image without its mean, faded at its edges, so that the frame itself is no pattern."""
+    rows, columns = (np.hanning(side + 2)[1:-1] for side in image.shape)
+    return (image - image.mean()) * rows[:, None] * columns
+
+
+def _moved(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """``image`` (h, w) sampled where ``flow`` (2, h, w), in its own pixels, says that each pixel came from."""
+    from scipy.ndimage import map_coordinates
+
+    rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
+    return map_coordinates(image, [rows + flow[1], columns + flow[0]], order=1, mode="nearest")
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one - other).mean())
