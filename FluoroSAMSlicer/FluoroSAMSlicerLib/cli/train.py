@@ -70,12 +70,12 @@ def train(
             if unusable := sorted(chosen.keys() - known):
                 raise click.UsageError(f"--{unusable[0]} is part of the recipe; leave it out")
             begun = (network, tokenizer) if start else None
-            job = _by_recipe(recipe, bodies, radiographs, folder, device, begun, chosen)
+            training, write = _by_recipe(recipe, bodies, radiographs, folder, device, begun, chosen)
         elif network is not None:
-            job = _fine_tuned(dataset, output, folder, device, network, tokenizer, origin, chosen)
+            training, write = _fine_tuned(dataset, output, folder, device, network, tokenizer, origin, chosen)
         else:
-            job = _from_the_start(dataset, output, folder, device, chosen)
-        click.echo(_done(*job, folder, minutes, workers))
+            training, write = _from_the_start(dataset, output, folder, device, chosen)
+        click.echo(_done(training, write, folder, minutes, workers))
 
 
 def _by_recipe(recipe, bodies, radiographs, folder, device, start, changed):
