@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from FluoroSAMSlicerLib.model import InputFrame
-from FluoroSAMSlicerLib.segmentation import Predictor, Prompt, PromptSession
+from FluoroSAMSlicerLib.segmentation import Predictor, Prompt
 from FluoroSAMSlicerLib.segmentation.close_up import LOOKS, Look, Window, window_of
 
 from .conftest import blob_image
@@ -27,6 +27,9 @@ def bump(x: float, y: float, radius: float, shape=(400, 400), window: Window | N
     return (
         radius - ((steps[None] + left - x) ** 2 + (steps[:, None] + top - y) ** 2).sqrt()
     ) / radius  # fmt: skip
+
+
+BOX = (60, 90, 200, 250)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +134,7 @@ def test_every_look_is_asked_with_the_prompt_moved_and_all_answers_count(looker,
 
 
 def test_another_candidate_is_looked_at_as_closely(looker):
-    embedding = looker.encode(blob_image(300, 420, seed=6))
+    embedding = looker.encode(blob_image(300, 420, seed=15))
     first = looker.predict(embedding, points=[(126, 168)], labels=[1])
     for candidate in range(3):
         other = looker.choose(embedding, first, candidate)
@@ -151,12 +154,12 @@ def test_a_part_of_the_image_is_encoded_once(looker, monkeypatch):
     monkeypatch.setattr(
         looker.network, "encode_image", lambda values: encoded.append(values.shape) or encode(values)
     )
-    session = PromptSession(looker, blob_image(300, 420, seed=5))
-    session.add("shadow")
-    first = session.click("shadow", 126, 168)
+    embedding = looker.encode(blob_image(300, 420, seed=15))
+    asked = {"points": [(126, 168)], "labels": [1], "box": BOX}
+    first = looker.predict(embedding, **asked)
     before = len(encoded)
     assert sum(shape[0] for shape in encoded) == 1 + len({look.window for look in first.close_ups}) > 1
-    again = looker.predict(session.embedding, points=[(126, 168)], labels=[1])
+    again = looker.predict(embedding, **asked)
     assert [look.window for look in again.close_ups] == [look.window for look in first.close_ups]
     assert len(encoded) == before
 
@@ -178,7 +181,7 @@ def test_all_clicks_are_obeyed_by_the_mask_that_is_shown(looker):
 
 def test_negative_clicks_alone_are_not_looked_at_closer(looker):
     embedding = looker.encode(blob_image(300, 420, seed=5))
-    found = looker.predict(embedding, points=[(126, 168)], labels=[1])
+    found = looker.predict(embedding, points=[(126, 168)], labels=[1], box=BOX)
     after = looker.predict(embedding, text="left lung", points=[(126, 150)], labels=[0], previous=found)
     assert found.close_ups and after.close_ups == () and after.mask.any() and not after.mask[150, 126]
 
