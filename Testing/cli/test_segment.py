@@ -213,3 +213,11 @@ def test_a_picture_that_is_turned_says_so(run, image, model_folder, tmp_path):
     result = run("segment", "turned.png", "--text", "heart", "--model", model_folder, "--output", "out")
     assert result.exit_code == 0, result.output
     assert "note: turned as the file asks" in result.stdout and f"{height} x {width} pixels" in result.stdout
+
+
+def test_an_answer_that_the_model_doubts_is_told_as_unsure(run, image, model_folder):
+    result = run("segment", image, "--text", "left femur", "--model", model_folder, "--json", "--output", "out")
+    assert result.exit_code == 0, result.output
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("  left femur")]
+    score = float(line.split("score ")[1].split()[0])
+    assert line.endswith("unsure") == (score < 0.5)

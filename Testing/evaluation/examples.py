@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from FluoroSAMSlicerLib.anatomy import resolve
-from FluoroSAMSlicerLib.mrml.segment.job import LOW_SCORE
 from FluoroSAMSlicerLib.radiograph import read_radiograph
 from FluoroSAMSlicerLib.segmentation import Predictor
 from FluoroSAMSlicerLib.segmentation.overlay import Layer, overlay
+from FluoroSAMSlicerLib.segmentation.prompt import LOW_SCORE
 from tables import table
 
 REMARKS = Path(__file__).with_name("remarks.tsv")

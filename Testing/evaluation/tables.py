@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from FluoroSAMSlicerLib.anatomy import resolve
-from FluoroSAMSlicerLib.mrml.segment.job import LOW_SCORE
+from FluoroSAMSlicerLib.segmentation.prompt import LOW_SCORE
 from FluoroSAMSlicerLib.training.evaluation import Evaluation, Row
 
 CLICKS = (0, 1, 2, 3, 5, 8)

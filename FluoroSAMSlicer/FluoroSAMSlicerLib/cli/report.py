@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
+from ..segmentation.prompt import LOW_SCORE
 from .prompts import StructurePrompts
 
 if TYPE_CHECKING:
@@ -128,9 +129,11 @@ class ImageReport:
         for finding in self.findings:
             area = self._area(finding)
             size = f"{finding.pixels} px" if area is None else f"{finding.pixels} px  {area / 100:8.1f} cm2"
-            result = f"score {finding.prediction.score:.2f}  {size}" if finding.pixels else "nothing found"
+            score = finding.prediction.score
+            unsure = "  unsure" if score < LOW_SCORE else ""
+            result = f"score {score:.2f}  {size}" if finding.pixels else "nothing found"
             name = finding.asked.structure.name
-            lines.append(f"  {name:{longest}}  {result}  {finding.seconds:.2f} s")
+            lines.append(f"  {name:{longest}}  {result}  {finding.seconds:.2f} s{unsure if finding.pixels else ''}")
             for index in finding.prediction.missed:
                 x, y = finding.asked.points[index]
                 lines.append(f"    the click at {x:g}, {y:g} could not be satisfied together with the others")

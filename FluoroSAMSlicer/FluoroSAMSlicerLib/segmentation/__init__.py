@@ -17,7 +17,7 @@ from .prompt import Prompt
 
 _HOME = {
     "CTLabels": "ct_labels",
-    "Candidates": "prediction",
+    "Candidates": "candidates",
     "Estimate": "label_settings",
     "ImageEmbedding": "embedding",
     "LabelSettings": "label_settings",

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from .errors import ImageError
+from .prompt import LOW_SCORE
 
 SMALLEST = 900
 """Longer side (pixels) that every picture has at least."""
@@ -167,11 +168,15 @@ def _mark(picture: Image.Image, layer: Layer, color: tuple, scale: tuple[float, 
             draw.line((x, y - arm, x, y + arm), fill=(0, 0, 0), width=width)
 
 
+def _score(score: float) -> str:
+    return f"{score:.2f}" if score >= LOW_SCORE else f"{score:.2f} unsure"
+
+
 def _with_legend(picture: Image.Image, layers, colors, title: str, unit: float) -> Image.Image:
     """The picture with a dark strip at its right that says what is what."""
     height = min(18 * unit, 0.9 * picture.height / (1.7 * (len(layers) + 2)))
     font, gap = ImageFont.load_default(max(6, round(height))), height * 0.7
-    notes = ["" if layer.score is None else f"{layer.score:.2f}" for layer in layers]
+    notes = ["" if layer.score is None else _score(layer.score) for layer in layers]
     notes = [note if layer.mask.any() else "nothing found" for note, layer in zip(notes, layers, strict=True)]
     names = max([font.getlength(layer.name) for layer in layers], default=0)
     numbers = max([font.getlength(note) for note in notes], default=0)

@@ -13,6 +13,9 @@ from .errors import PromptError
 LONGEST_TEXT = 200
 """Characters of the longest text that is tried as a name."""
 
+LOW_SCORE = 0.5
+"""An answer whose predicted IoU is below this is told as unsure, wherever it is shown."""
+
 POINTS = "every point must be a pair of finite numbers, x and y"
 LABELS = "every label must be 1 (inside the structure) or 0 (outside)"
 BOX = "a box must be four finite numbers: x1, y1, x2, y2"

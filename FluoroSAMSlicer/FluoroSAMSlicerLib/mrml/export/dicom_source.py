@@ -19,7 +19,7 @@ DATES = {
 STANDARD = "1.2.840.10008."
 COPIED = (
     "AnatomicRegionSequence", "PrimaryAnatomicStructureSequence", "PatientSpeciesCodeSequence",
-    "PatientBreedSequence", "ProcedureCodeSequence", "ReferencedStudySequence",
+    "PatientBreedCodeSequence", "ProcedureCodeSequence", "ReferencedStudySequence",
     "ConsultingPhysicianIdentificationSequence", "ReferringPhysicianIdentificationSequence",
     "PhysiciansOfRecordIdentificationSequence", "ReasonForPerformedProcedureCodeSequence",
 )  # fmt: skip

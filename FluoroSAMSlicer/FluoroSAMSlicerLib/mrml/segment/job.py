@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...segmentation import Prompt, PromptError
+from ...segmentation.prompt import LOW_SCORE
 from ..errors import SceneError
 from ..nodes.masks import CutMask
 from .prompts import SegmentPrompt
@@ -27,9 +28,6 @@ from .run_job import FOLLOW, FollowRequest, FollowResult, follow
 if TYPE_CHECKING:
     from ...segmentation import ImageEmbedding, Prediction, Predictor
     from ..nodes.volumes import TakenPixels
-
-LOW_SCORE = 0.5
-"""A mask whose predicted IoU is below this is marked as uncertain."""
 
 ROUNDS_KEPT = 64
 
