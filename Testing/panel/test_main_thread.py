@@ -29,10 +29,12 @@ UPDATES = {
     "four names": 340,
     "threshold": 200,
     "export": 400,
+    "export by Slicer": 8000,
     "check": 740,
 }
 """Updates of an empty segment, a quarter of a millisecond each, that the longest turn of the event loop may take:
-six times of what was measured and more: a busy machine takes several times as long."""
+six times of what was measured and more: a busy machine takes several times as long.
+What Slicer itself writes takes the longer the more its process has done before."""
 
 
 class Together(SquarePredictor):
@@ -121,7 +123,8 @@ def test_an_export_announces_nothing(bench, tmp_path, title, name):
     bench.ask(actions.FOUR)
     place = tmp_path / "written"
     place.mkdir()
-    heard = measured(bench, "export", actions.export(bench, title, place / name if name else place))
+    budget = "export by Slicer" if name.endswith(".seg.nrrd") else "export"
+    heard = measured(bench, budget, actions.export(bench, title, place / name if name else place))
     assert heard == {} and list(place.iterdir())
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..segmentation.prompt import LOW_SCORE
 from .prompts import StructurePrompts
 
 if TYPE_CHECKING:
@@ -114,6 +113,8 @@ class ImageReport:
 
     def lines(self) -> list[str]:
         """The report for a terminal."""
+        from ..segmentation.prompt import LOW_SCORE
+
         radiograph = self.radiograph
         height, width = radiograph.pixels.shape
         spacing = "pixel spacing unknown"
