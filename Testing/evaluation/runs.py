@@ -21,8 +21,8 @@ from FluoroSAMSlicerLib.dataset.masks import MaskRule
 from FluoroSAMSlicerLib.drr import CTVolume, LabelVolume, ProjectionGeometry, project, tools
 from FluoroSAMSlicerLib.radiograph import Radiograph
 from FluoroSAMSlicerLib.runs import Followed, Run, propagate
-from FluoroSAMSlicerLib.runs.answers import dice
 from FluoroSAMSlicerLib.segmentation import Predictor
+from FluoroSAMSlicerLib.segmentation.overlap import dice
 from FluoroSAMSlicerLib.training.evaluation import next_click
 
 SIZE, PIXEL_MM = 512, 0.9

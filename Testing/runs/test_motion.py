@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from FluoroSAMSlicerLib.runs.answers import FrameMask, dice
+from FluoroSAMSlicerLib.runs.answers import FrameMask
 from FluoroSAMSlicerLib.runs.following import deepest
 from FluoroSAMSlicerLib.runs.motion import motion, small
+from FluoroSAMSlicerLib.segmentation.overlap import dice
 from runs.made import scene, sliding
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from FluoroSAMSlicerLib.radiograph import Radiograph, RadiographError, read_radiograph
 from FluoroSAMSlicerLib.runs import Followed, Run, RunError, propagate
-from FluoroSAMSlicerLib.runs.answers import dice
 from FluoroSAMSlicerLib.segmentation import Predictor
+from FluoroSAMSlicerLib.segmentation.overlap import dice
 from PIL import Image
 from runs.made import run_of, scene
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..drr import Grid, VolumeError
-from ..drr.dicom_series import is_dicom
 from ..drr.slices import stacked
+from ..radiograph.dicom_prefix import is_dicom
 from .errors import DatasetError
 from .label_names import usable_name
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..radiograph.dicom_prefix import is_dicom
 from .errors import VolumeError
 
 HEADER = (
@@ -49,15 +50,6 @@ class Series:
             what = "1 localizer" if self.scouts == 1 else f"{self.scouts} localizers"
         title = f", {self.description!r}" if self.description else ""
         return f"{self.uid} ({self.modality or 'no modality'}, {what}{title})"
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a file has the DICOM prefix."""
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
 
 
 def series_in(folder: Path) -> list[Series]:

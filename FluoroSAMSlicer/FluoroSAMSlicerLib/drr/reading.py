@@ -20,7 +20,7 @@ def read_volume(path: str | Path, series: str | None = None, any_modality: bool 
     path = Path(path)
     if not path.exists():
         raise VolumeError(f"{path}: no such file or folder")
-    from .dicom_series import is_dicom
+    from ..radiograph.dicom_prefix import is_dicom
     from .dicom_volume import read_dicom_volume
     from .nifti import is_nifti, read_nifti
 

@@ -69,9 +69,3 @@ class Propagation:
     def unsure(self) -> list[FrameAnswers]:
         """The frames that somebody should look at, in their order."""
         return [self.frames[number] for number in sorted(self.frames) if self.frames[number].doubts]
-
-
-def dice(one: np.ndarray, other: np.ndarray) -> float:
-    """Dice coefficient of two bool masks (H, W); 1 where both are empty."""
-    total = int(one.sum()) + int(other.sum())
-    return 2 * int((one & other).sum()) / total if total else 1.0

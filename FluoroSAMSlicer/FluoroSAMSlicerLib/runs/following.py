@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .answers import FrameMask, dice
+from ..segmentation.overlap import dice
+from .answers import FrameMask
 from .errors import RunError
 from .motion import Motion
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..radiograph import Radiograph, RadiographError, read_radiograph
 from ..radiograph.dicom import DicomFrames, looks_like_dicom
+from ..radiograph.dicom_prefix import is_dicom
 from .cine import frame_times, shutter, subtractions
 from .errors import RunError
 from .run import Run
@@ -98,19 +99,11 @@ def _refuse_single(path: Path, count: int) -> None:
 def _is_frame(path: Path) -> bool:
     if not path.is_file() or path.name.startswith("."):
         return False
-    return path.suffix.lower() in FRAME_ENDINGS or _has_prefix(path)
+    return path.suffix.lower() in FRAME_ENDINGS or is_dicom(path)
 
 
 def _is_dicom(path: Path) -> bool:
-    return _has_prefix(path) or (path.suffix.lower() in (".dcm", ".dicom", ".ima") and looks_like_dicom(path))
-
-
-def _has_prefix(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
+    return is_dicom(path) or (path.suffix.lower() in (".dcm", ".dicom", ".ima") and looks_like_dicom(path))
 
 
 def _instance_number(path: Path) -> int | None:

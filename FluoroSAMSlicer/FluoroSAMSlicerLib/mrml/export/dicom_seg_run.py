@@ -15,9 +15,13 @@ from typing import Protocol
 import numpy as np
 
 from ...anatomy import Structure
+from ..nodes.masks import TakenMask
 from .dicom_seg import segmentation_of
 from .drafts import ExportError, draft
 from .exported import ExportedSegment
+
+NOTHING = TakenMask((0, 0), 0, 0, np.zeros((0, 0), bool))
+"""A segment's mask where the masks of its frames are given apart."""
 
 ACQUISITION_NUMBER, CONTENT_GROUP = 0x00209156, 0x00209111
 
@@ -53,7 +57,7 @@ def write_dicom_seg_run(
     if not kept:
         raise ExportError("All segments are empty, and DICOM SEG stores no empty ones.")
     segments = [
-        ExportedSegment(one.name, one.name, one, one.color, 1.0, False, np.zeros((0, 0), bool))
+        ExportedSegment(one.name, one.name, one, one.color, 1.0, False, NOTHING)
         for one in (structures[n] for n in kept)
     ]
     size = int(image.Rows), int(image.Columns), len(kept)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ...anatomy import AnatomyError, interpret
+from ...segmentation.overlap import dice
 from ..nodes.masks import TakenMask
 from ..nodes.naming import key_of, meaning, names_in
 from ..segment.job import Cancel, Cancelled, Progress, Request, Result
@@ -123,12 +124,6 @@ def apply_answer(segment_logic, answer: tuple[Request, Result]) -> None:
     """Show one of the model's masks as a segment of the image; one that was changed by hand stays as it is."""
     with suppress(NeedsConfirmation):
         segment_logic.apply(*answer)
-
-
-def dice(mask: np.ndarray, truth: np.ndarray) -> float:
-    """Dice coefficient of two masks, bool (H, W); 1 for two empty ones."""
-    total = int(np.count_nonzero(mask)) + int(np.count_nonzero(truth))
-    return 2 * int(np.count_nonzero(mask & truth)) / total if total else 1.0
 
 
 def mean_dice(rows: Sequence[DiceRow]) -> float | None:
