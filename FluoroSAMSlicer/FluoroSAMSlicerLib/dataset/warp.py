@@ -10,6 +10,12 @@ import numpy as np
 from ..anatomy import vocabulary
 from .body import Body
 
+FINE = 32
+"""Points of the control grid on a side where single bones are bent."""
+
+LOCAL = ((70.0, 0.7), (35.0, 0.35), (18.0, 0.18))
+"""Distances over which what is bent locally differs, mm, and their shares: the finer, the less."""
+
 
 @dataclass(frozen=True)
 class Warp:
@@ -27,8 +33,13 @@ class Warp:
     mirror: bool
 
     @classmethod
-    def random(cls, body: Body, rng: np.random.Generator, mirror: bool, strength: float = 1.0) -> Warp:
-        """Sizes vary by about 12 % in each axis, shears by 5 %, points by up to about 15 mm."""
+    def random(
+        cls, body: Body, rng: np.random.Generator, mirror: bool, strength: float = 1.0, local_mm: float = 0.0
+    ) -> Warp:
+        """Sizes vary by about 12 % in each axis, shears by 5 %, points by up to about 15 mm.
+
+        ``local_mm``: by how much, on average, single bones are bent beside their neighbours as well.
+        """
         size = body.spacing * np.array(body.labels.shape[::-1])
         scale = 1 + strength * (rng.normal(0, 0.06) + rng.normal(0, 0.07, 3))
         shear = np.eye(3) + strength * rng.normal(0, 0.03, (3, 3)) * (1 - np.eye(3))
@@ -39,6 +50,11 @@ class Warp:
         for cells, share in ((3, 0.6), (5, 0.3), (8, 0.12)):
             control += _upsample(rng.normal(0, share, (3, cells, cells, cells)), 8)
         control *= strength * 0.035 * np.minimum(size, 450.0)[:, None, None, None]
+        if local_mm:
+            control = _upsample(control, FINE)
+            for cell_mm, share in LOCAL:
+                nodes = np.clip(np.ceil(size / cell_mm).astype(int) + 1, 2, FINE)
+                control += local_mm * share * _upsample(rng.normal(0, 1, (3, *nodes[::-1])), FINE)
         return cls(matrix, body.origin + size / 2, body.origin, body.origin + size, control, mirror)
 
     def source_of(self, points: np.ndarray) -> np.ndarray:
@@ -92,8 +108,8 @@ def mirrored(structures: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...
 
 
 def _upsample(grid: np.ndarray, cells: int) -> np.ndarray:
-    between = _between(grid.shape[1], cells)
-    return np.einsum("ai,bj,ck,nijk->nabc", between, between, between, grid, optimize=True)
+    between = (_between(nodes, cells) for nodes in grid.shape[1:])
+    return np.einsum("ai,bj,ck,nijk->nabc", *between, grid, optimize=True)
 
 
 @functools.cache

@@ -17,7 +17,8 @@ class Region:
         of them where they come closest, else the box around all is centred.
     field_mm: range of the square field's side at the centre. weight: how often it is taken.
     lateral, oblique: shares of such views; the others are frontal. oblique_deg: their primary angle.
-    tilt_deg: secondary angle of a frontal view. turned: share hung with the far end up.
+    tilt_deg, tilt_sd_deg: secondary angle of a frontal view, mean and deviation. turned: share hung with the far
+        end up.
     limb: only this half of the body, to about 11 cm beside the centre, is in the picture.
     finest_mm: bodies on a coarser grid than this are not used. whole_mm: how long the first structure is at
         least: the stump that another joint's scan shows is none.
@@ -32,6 +33,7 @@ class Region:
     oblique: float = 0.1
     oblique_deg: float = 45.0
     tilt_deg: float = 0.0
+    tilt_sd_deg: float = 7.0
     turned: float = 0.05
     limb: bool = False
     finest_mm: float = 3.0
@@ -43,7 +45,8 @@ def _limb(name, centre, field_mm, weight, joint=False, finest_mm=2.5, **more) ->
 
 
 REGIONS = (
-    Region("chest", ("left lung upper lobe", "right lung lower lobe"), (300, 440), 20, lateral=0.15, oblique=0.03),
+    Region("chest", ("left lung upper lobe", "right lung lower lobe"), (300, 440), 20, lateral=0.15, oblique=0.03,
+           tilt_deg=-12, tilt_sd_deg=13),
     Region("ribs", ("{side}rib 4", "{side}rib 9"), (200, 340), 2, lateral=0.0, oblique=0.5),
     Region("abdomen", ("L2 vertebra",), (220, 440), 11, lateral=0.2, oblique=0.12),
     Region("thoracic spine", ("T7 vertebra",), (180, 380), 3, lateral=0.5),

@@ -16,6 +16,7 @@ from .contrast import with_contrast
 from .posing import JOINTS, Pose, pose, random_angles
 from .regions import Place
 from .resampling import boxes_of, resample
+from .texture import give_texture
 from .views import draw_view, field_of
 
 LARGEST = 2_400_000
@@ -32,6 +33,9 @@ SHORT_MM, STIFF = 150.0, 0.35
 
 BENT = 0.8
 """Share of stagings of what has joints that are bent."""
+
+STRENGTH, LOCAL_MM = (0.3, 1.4), 3.0
+"""How strongly a body is bent as a whole, and how far its single bones are, beside their neighbours."""
 
 CONTRAST = 0.06
 """Share of bodies with contrast medium."""
@@ -78,7 +82,7 @@ def stage(bodies: Bodies, seed: int, number: int, views: int = 12) -> Staged:
     packed = bodies[which]
     body = packed.body
     mirror = rng.random() < 0.5
-    warp = Warp.random(body, rng, mirror, strength=0.8)
+    warp = Warp.random(body, rng, mirror, rng.uniform(*STRENGTH), LOCAL_MM)
     gain, shift = random_tissue(body, rng)
     other = np.random.default_rng([seed, number, 3])
     if other.random() < CONTRAST:
@@ -108,13 +112,14 @@ def stage(bodies: Bodies, seed: int, number: int, views: int = 12) -> Staged:
     spacing = max(float(body.spacing.min()), float(np.prod(extent) / LARGEST) ** (1 / 3))
     shape = tuple(np.maximum(np.ceil(extent / spacing).astype(int), 4)[::-1].tolist())
     tissue, labels = resample(body, warp, lower, spacing, shape, keep, gain, shift, bent)
+    structures = mirrored(body.structures) if mirror else dict(body.structures)
+    give_texture(tissue, labels, structures, spacing, np.random.default_rng([seed, number, 4]))
 
     staged_views = []
     shown = _uncut(packed, warp, keep, lower, upper)
     for field in fields:
         kind, geometry = draw_view(region, centre, field, shown, rng)
         staged_views.append(QuickView(region.name, kind, geometry))
-    structures = mirrored(body.structures) if mirror else dict(body.structures)
     count = packed.count
     rng = np.random.default_rng([seed, number, 2])
     if rng.random() < metal.SHARE:

@@ -41,7 +41,7 @@ def draw_view(
         secondary, roll = region.tilt_deg + rng.normal(0, 6), rng.normal(0, 6)
     else:
         kind = "frontal"
-        primary, secondary, roll = rng.normal(0, 8), region.tilt_deg + rng.normal(0, 7), rng.normal(0, 6)
+        primary, secondary, roll = rng.normal(0, 8), rng.normal(region.tilt_deg, region.tilt_sd_deg), rng.normal(0, 6)
     if rng.random() < region.turned:
         roll += 180
     field, centre = fitted(centre + rng.normal(0, 0.06, 3) * field, field, box, abs(secondary))
