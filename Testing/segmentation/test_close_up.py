@@ -115,10 +115,10 @@ def test_every_look_is_asked_with_the_prompt_moved_and_all_answers_count(looker,
         asked.append((near.frame.height, prompt, phrase, mask))
         value = 1.0 if near is embedding else 0.25 * len(asked)
         logits = bump(150, 180, 60) if near is embedding else torch.full((SIDE, SIDE), value)
-        return type(found.candidates)(logits[None].expand(3, -1, -1), (0.2, value, 0.1), near.frame), 1
+        return type(found.candidates)(logits[None].expand(3, -1, -1), (0.2, value, 0.1), near.frame)
 
     found = looker.predict(embedding, text="left lung")
-    monkeypatch.setattr(looker, "_decide", decide)
+    monkeypatch.setattr(looker.inference, "decode", decide)
     points, labels = [(150, 180), (160, 170)], [1, 1]
     result = looker.predict(embedding, text="left lung", points=points, labels=labels, previous=found)
     assert len(asked) == 1 + len(LOOKS) and {phrase for _, _, phrase, _ in asked} == {"left lung"}

@@ -9,6 +9,8 @@ import torch
 from FluoroSAMSlicerLib.anatomy import UnknownName
 from FluoroSAMSlicerLib.model import FluoroSAM, FluoroSAMConfig, Provenance
 from FluoroSAMSlicerLib.segmentation import Predictor, PromptError, PromptSession
+from FluoroSAMSlicerLib.segmentation.candidates import Candidates
+from FluoroSAMSlicerLib.segmentation.closer_looks import CloserLooks
 
 NAMES = ["left lung", "lungs", "left femur"]
 
@@ -73,6 +75,38 @@ def test_a_click_begins_with_the_mask_by_name(pyramid, image, monkeypatch):
     torch.testing.assert_close(
         shown[0]["masks"][0, 0], torch.nn.functional.avg_pool2d(by_name.low_res[None, None], 2)[0, 0]
     )
+
+
+def test_neighbours_are_looked_at_closer_together(pyramid, image, monkeypatch):
+    closer = Predictor(pyramid.network, Codes(), Provenance("random", "", ""), device="cpu", threads=1)
+    closer.inference.code = pyramid.inference.code
+    looks = CloserLooks(closer.inference, closer._embedded)
+    monkeypatch.setattr(closer, "_closer", looks)
+    embedding = replace(closer.encode(image), pixels=image.pixels)
+    side = 8 * embedding.cells
+
+    def spot(row: int, column: int) -> torch.Tensor:
+        logits = torch.full((1, 1, side, side), -9.0)
+        logits[..., row - 3 : row + 3, column - 3 : column + 3] = 9.0
+        return logits[0]
+
+    spots = [spot(20, 20), spot(24, 30), spot(100, 100)]
+    monkeypatch.setattr(
+        closer.inference, "names", lambda e, _: [Candidates(one, (0.5,), e.frame) for one in spots]
+    )
+    encoded, embed = [], looks.embed
+    monkeypatch.setattr(looks, "embed", lambda images: encoded.append(len(images)) or embed(images))
+    first, second, third = closer.predict_names(embedding, NAMES)
+    assert encoded == [2]
+    assert first.close_ups[0].window == second.close_ups[0].window != third.close_ups[0].window
+    for found, name, logits in zip((first, second, third), NAMES, spots, strict=True):
+        window = found.close_ups[0].window
+        near = looks._embeddings(embedding, [window])[window]
+        mask = window.mask_prompt(logits[0], embedding.frame, near.frame)
+        alone = closer.inference.decode(near, found.prompt, name, mask)
+        best = alone.low_res[alone.best(found.prompt)]
+        torch.testing.assert_close(found.close_ups[0].answer.low_res[0], best, atol=2e-4, rtol=1e-4)
+    assert sum(encoded) == 2
 
 
 def test_one_unknown_name_changes_nothing(pyramid, image):

@@ -62,3 +62,17 @@ class Candidates:
         if not prompt.points:
             return torch.ones(len(self), 0, dtype=torch.bool)
         return (self.at(prompt.points) > THRESHOLD) == torch.tensor(prompt.labels).bool()
+
+    def best(self, prompt: Prompt) -> int:
+        """The index of the one that satisfies most clicks; among those the newest; among those the best score."""
+        honoured = self.honours(prompt)
+
+        def rank(index: int) -> tuple[int, bool, float]:
+            kept = honoured[index]
+            return int(kept.sum()), bool(kept[-1:].all()), self.scores[index]
+
+        return max(range(len(self)), key=rank)
+
+    def only(self, index: int) -> Candidates:
+        """The one with this index, alone."""
+        return Candidates(self.low_res[index, None], (self.scores[index],), self.frame)

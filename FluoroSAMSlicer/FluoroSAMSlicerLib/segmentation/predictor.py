@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..model import FluoroSAM, Provenance, load_model, pixel_values
 from ..model.storage import WEIGHTS, Tokens, locate_model, read_description
-from .candidates import Candidates
 from .clicks import obeying, outlasting
-from .close_up import LOOKS, CloseUp, Window, window_of
+from .closer_looks import CloserLooks
 from .embedding import EmbeddingCache, ImageEmbedding, image_key, one_by_one
 from .errors import ImageError, PromptError
 from .inference import Inference
@@ -28,10 +26,8 @@ from .prompt import Prompt, named_structure
 if TYPE_CHECKING:
     from ..anatomy import Structure
     from ..radiograph import Radiograph
-
-CLOSE_UPS = 32
-"""Embeddings kept of parts of images, a hundred kilobytes each."""
-
+    from .candidates import Candidates
+    from .close_up import CloseUp
 
 class Predictor:
     """A loaded model. Safe to use from several threads, one of which computes at a time.
@@ -59,7 +55,8 @@ class Predictor:
     ) -> None:
         self.network, self.provenance, self.version = network, provenance, version
         self.inference = Inference(network, tokenizer, device, threads, half)
-        self._embeddings, self._close_ups = EmbeddingCache(cached_images), EmbeddingCache(CLOSE_UPS)
+        self._embeddings = EmbeddingCache(cached_images)
+        self._closer = CloserLooks(self.inference, self._embedded) if network.config.close_ups else None
         self._lock = RLock()
 
     @classmethod
@@ -140,7 +137,7 @@ class Predictor:
                 if not np.isfinite(pixels).all():
                     raise ImageError("the image holds pixels that are not finite numbers (NaN or infinity)")
                 (embedding,) = self.inference.run(lambda: self._embedded([(key, pixels)]))
-                if self.network.config.close_ups:
+                if self._closer:
                     embedding = replace(embedding, pixels=pixels)
                 self._embeddings.put(embedding)
         return embedding
@@ -187,7 +184,8 @@ class Predictor:
         phrase = _phrase(structure, prompt)
         mask = None if previous is None else previous.low_res
         with self._lock:
-            candidates, chosen = self.inference.run(lambda: self._decide(embedding, prompt, phrase, mask))
+            candidates = self.inference.run(lambda: self.inference.decode(embedding, prompt, phrase, mask))
+            chosen = candidates.best(prompt)
             corrected = obeying(outlasting(candidates, prompt, mask), prompt)
             made_by = embedding.key, embedding.model, self.version, self._notes(structure)
             result = Prediction(prompt, structure, candidates, chosen, *made_by, corrected)
@@ -196,11 +194,12 @@ class Predictor:
     def predict_names(
         self, embedding: ImageEmbedding, texts: Sequence[str], allow_unknown: bool = False
     ) -> list[Prediction]:
-        """What :meth:`predict` gives for each text alone; a model that can do so finds all of them in one pass.
+        """What each text alone finds; a model that can do so finds all of them in one pass, and looks closer at
+        neighbours together, where :meth:`predict` takes its time for one.
 
         Raises as :meth:`predict`, before anything is computed.
         """
-        if not self.finds_together:
+        if not self.finds_together or len(texts) == 1:
             return [self.predict(embedding, text, allow_unknown=allow_unknown) for text in texts]
         self._check_origin(embedding, "the encoded image")
         prompts = [Prompt.of(text) for text in texts]
@@ -208,76 +207,38 @@ class Predictor:
             raise PromptError("a name is empty: give the name of a structure")
         structures = [named_structure(prompt.text, allow_unknown) for prompt in prompts]
         phrases = list(map(_phrase, structures, prompts))
+        made_by = embedding.key, embedding.model, self.version
         with self._lock:
-            found = self.inference.run(lambda: self.inference.names(embedding, phrases)) if phrases else []
-            made_by = embedding.key, embedding.model, self.version
+            found = self.inference.run(lambda: self._found_together(embedding, prompts, phrases))
             return [
-                self.choose(
-                    embedding,
-                    Prediction(prompt, structure, candidates, 0, *made_by, self._notes(structure)),
-                    0,
-                )
-                for prompt, structure, candidates in zip(prompts, structures, found, strict=True)
+                Prediction(prompt, structure, one, 0, *made_by, self._notes(structure), close_ups=near)
+                for prompt, structure, (one, near) in zip(prompts, structures, found, strict=True)
             ]
+
+    def _found_together(
+        self, embedding: ImageEmbedding, prompts: Sequence[Prompt], phrases: Sequence[str]
+    ) -> list[tuple[Candidates, tuple[CloseUp, ...]]]:
+        found = self.inference.names(embedding, phrases) if phrases else []
+        if not self._closer:
+            return [(one, ()) for one in found]
+        near = self._closer.at_names(embedding, prompts, phrases, [one.low_res[0] for one in found])
+        return list(zip(found, near, strict=True))
 
     def choose(self, embedding: ImageEmbedding, prediction: Prediction, candidate: int) -> Prediction:
         """The prediction with ``candidate``, the index of one of its three, as its mask."""
+        if not self._closer:
+            return replace(prediction, chosen=candidate)
         phrase = _phrase(prediction.structure, prediction.prompt)
         found = (prediction.corrected or prediction.candidates).low_res[candidate]
         with self._lock:
-            close_ups = self.inference.run(
-                lambda: self._look_closer(embedding, prediction.prompt, phrase, found)
-            )
-        return replace(prediction, chosen=candidate, close_ups=close_ups)
+            near = self.inference.run(lambda: self._closer.at(embedding, prediction.prompt, phrase, found))
+        return replace(prediction, chosen=candidate, close_ups=near)
 
     def _notes(self, structure: Structure | None) -> tuple[str, ...]:
         """What the user should know of an answer."""
         if structure is None or not structure.part_of:
             return self.inference.notes
         return (*self.inference.notes, f"{structure.name}: part of {structure.asked}, which the model was asked for")
-
-    def _look_closer(
-        self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, found: Tensor
-    ) -> tuple[CloseUp, ...]:
-        # Negative clicks alone make a model doubt what it found: nearer, still more.
-        looks = LOOKS if self.network.config.close_ups and not prompt.only_negative else ()
-        windows = [(look, window_of(look, found, prompt, embedding.frame)) for look in looks]
-        shown = [(look, window, window.prompt(prompt)) for look, window in windows if window]
-        shown = [entry for entry in shown if not entry[-1].is_empty]
-        near = self._near(embedding, {window for _, window, _ in shown})
-        close_ups = []
-        for look, window, inside in shown:
-            frame = near[window].frame
-            given = None if look.free and len(prompt.points) > 1 else found
-            mask = None if given is None else window.mask_prompt(given, embedding.frame, frame)
-            candidates, best = self._decide(near[window], inside, phrase, mask)
-            answer = Candidates(candidates.low_res[best, None], (candidates.scores[best],), frame)
-            close_ups.append(CloseUp(window, obeying(answer, inside)))
-        return tuple(close_ups)
-
-    def _near(self, embedding: ImageEmbedding, windows: Collection[Window]) -> dict[Window, ImageEmbedding]:
-        """The embeddings of parts of an image; those not known yet are made together, in half the time."""
-        keys = {window: f"{embedding.key} {window}" for window in windows}
-        near = {window: self._close_ups.get(key) for window, key in keys.items()}
-        fresh = [window for window, known in near.items() if known is None]
-        made = self._embedded([(keys[window], window.cut(embedding.pixels)) for window in fresh])
-        for window, one in zip(fresh, made, strict=True):
-            near[window] = one
-            self._close_ups.put(one)
-        return near
-
-    def _decide(
-        self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, mask: Tensor | None
-    ) -> tuple[Candidates, int]:
-        """The candidates and the index of the chosen one."""
-        candidates = self.inference.decode(embedding, prompt, phrase, mask)
-        honoured = candidates.honours(prompt)
-
-        def rank(index: int) -> tuple[int, bool, float]:
-            kept = honoured[index]
-            return int(kept.sum()), bool(kept[-1:].all()), candidates.scores[index]
-
-        return candidates, max(range(len(honoured)), key=rank)
 
     def _embedded(self, images: Sequence[tuple[str, np.ndarray]]) -> list[ImageEmbedding]:
         """Of images by key, in one go."""
