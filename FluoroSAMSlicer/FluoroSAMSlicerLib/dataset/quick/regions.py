@@ -60,6 +60,8 @@ REGIONS = (
     Region("clavicle", ("{side}clavicle",), (140, 240), 1.5, lateral=0.0, tilt_deg=12),
     Region("skull", ("sphenoid bone",), (200, 320), 6, lateral=0.5, finest_mm=1.6),
     Region("face", ("mandible",), (120, 240), 2, lateral=0.45, finest_mm=1.6),
+    Region("thighs", ("left femur", "right femur"), (300, 480), 2, lateral=0.0, oblique=0.1, whole_mm=250),
+    Region("lower legs", ("left tibia", "right tibia"), (300, 480), 1, lateral=0.0, oblique=0.1, whole_mm=250),
     _limb("femur", ("{side}femur",), (280, 480), 2, lateral=0.4, whole_mm=250),
     _limb("femur", ("{side}femur", "{side}tibia"), (200, 340), 1, True, lateral=0.4),
     _limb("knee", ("{side}femur", "{side}tibia"), (110, 270), 9, True, lateral=0.48, oblique=0.07),

@@ -12,6 +12,9 @@ PIXELS = 256
 FREE = 0.22
 """Share of views from anywhere, as a C-arm takes them."""
 
+ASKEW = 0.12
+"""Share of limbs that lie across the picture in any direction."""
+
 ASIDE = 0.35
 """How far from the middle of the picture what is X-rayed may be, as a share of the field."""
 
@@ -44,6 +47,8 @@ def draw_view(
         primary, secondary, roll = rng.normal(0, 8), rng.normal(region.tilt_deg, region.tilt_sd_deg), rng.normal(0, 6)
     if rng.random() < region.turned:
         roll += 180
+    elif region.limb and rng.random() < ASKEW:
+        roll += rng.uniform(-90, 90)
     field, centre = fitted(centre + rng.normal(0, 0.06, 3) * field, field, box, abs(secondary))
     geometry = random_geometry(centre, field, (primary, secondary, roll), PIXELS, rng)
     return kind, geometry
