@@ -29,6 +29,11 @@ LEG = {
     "right tibia": ((0, 0, -190), (22, 20, 180)),
     "right patella": ((0, -42, 40), (18, 9, 20)),
 }
+LEGS = {
+    f"{side} {bone}": ((sign * 60, 0, z), (22, 20, 140))
+    for side, sign in (("left", 1), ("right", -1))
+    for bone, z in (("femur", 150), ("tibia", -150))
+}
 HEAD = {
     "sphenoid bone": ((0, 10, 70), (40, 30, 20)),
     "mandible": ((0, -40, 0), (35, 25, 15)),
@@ -62,6 +67,7 @@ DOLLS = {
     "osim_forearm_doll": (ARM, (34, 30), 1.3),
     "lenz_doll": (FOOT, (40, 30), 1.5),
     "doll_leg": (LEG, (62, 62), 2.4),
+    "doll_legs": (LEGS, (125, 60), 2.6),
     "doll_torso": (TORSO | LUNGS, (200, 115), 3.0),
 }
 """Name by its grid: ellipsoids (centre, half axes: x, y, z in LPS mm), half axes of the flesh (x, y), spacing mm."""

@@ -98,6 +98,12 @@ def test_tables_of_names_in_the_forms_people_have(tmp_path, name, text):
     assert 0 not in found
 
 
+def test_what_a_label_is_in_plain_words_goes_before_its_name_in_another_system(tmp_path):
+    entry = {"value": 3, "name": "3distph_right", "text": "distal phalanx of right middle finger"}
+    (tmp_path / "a.json").write_text(json.dumps({"labels": [entry]}))
+    assert read_names(tmp_path / "a.json") == {3: entry["text"]}
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_tables_keep_their_letters_in_every_encoding(tmp_path, encoding):
     (tmp_path / "a.csv").write_bytes("value;name\r\n1;H\u00fcfte links\r\n".encode(encoding))

@@ -31,7 +31,7 @@ VALUES = (
     "classid", "no", "nr", "wert", "nummer", "valeur", "numero", "valor", "indice", "label",
 )  # fmt: skip
 TEXTS = (
-    "name", "text", "structure", "labelname", "labeltext", "segmentlabel", "segmentname", "segment", "classname",
+    "text", "name", "structure", "labelname", "labeltext", "segmentlabel", "segmentname", "segment", "classname",
     "class", "organ", "anatomy", "struktur", "bezeichnung", "nom", "nombre", "nome", "description",
     "segmentdescription", "label",
 )  # fmt: skip
