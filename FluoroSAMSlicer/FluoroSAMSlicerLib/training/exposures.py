@@ -18,7 +18,7 @@ from .implants import Drawing, draw_implants
 from .name_batch import Asking, NameBatch, framed
 from .prompts import Prompts
 
-IMPLANTS = 0.12
+IMPLANTS = 0.16
 """Share of pictures into which lines, tubes and metal are drawn."""
 
 METAL = "metal"

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+BERNSTEIN = (1, 4, 6, 4, 1)
+"""Binomial coefficients of a Bezier curve of five points."""
+
 
 @dataclass
 class Drawing:
@@ -111,6 +114,49 @@ def _pacemaker(drawing: Drawing, rng: np.random.Generator) -> None:
     drawing.add("pacemaker", can | _stroke(shape, lead, 1.6), rng.uniform(1.5, 3))
 
 
+def _port(drawing: Drawing, rng: np.random.Generator) -> None:
+    """A chamber under the skin of the chest, and a line that turns into a vein and runs down in it."""
+    shape = drawing.metal.shape
+    y, x = np.mgrid[0 : shape[0], 0 : shape[1]]
+    side = rng.choice([-1, 1])
+    chamber = np.array([0.5 + side * rng.uniform(0.12, 0.3), rng.uniform(0.25, 0.45)])
+    top = chamber + [-side * rng.uniform(0.0, 0.12), -rng.uniform(0.08, 0.22)]
+    end = np.array([0.5 + side * rng.uniform(-0.04, 0.1), chamber[1] + rng.uniform(0.05, 0.3)])
+    knots = np.stack([chamber, [chamber[0], top[1]], [(top[0] + end[0]) / 2, top[1]], [end[0], chamber[1]], end])
+    t = np.linspace(0, 1, 60)[:, None]
+    curve = sum(n * t**k * (1 - t) ** (4 - k) * knots[k] for k, n in enumerate(BERNSTEIN))
+    size = [shape[1], shape[0]]
+    cx, cy = chamber * size
+    radius = rng.uniform(0.022, 0.04) * shape[0]
+    mask = (np.hypot(x - cx, y - cy) < radius) | _stroke(shape, curve * size, rng.uniform(1.2, 2.6))
+    drawing.add("port catheter", mask, rng.uniform(0.3, 1.2))
+
+
+def _rods(drawing: Drawing, rng: np.random.Generator) -> None:
+    """Two rods beside the spine, each held by screws."""
+    shape = drawing.metal.shape
+    length, apart = rng.uniform(0.12, 0.5) * shape[0], rng.uniform(0.05, 0.09) * shape[1]
+    x, y = rng.uniform(0.4, 0.6) * shape[1], rng.uniform(0.2, 0.9) * shape[0]
+    width, density, lean = rng.uniform(2, 5), rng.uniform(1.5, 4), rng.normal(0, 0.06)
+    rods = np.zeros(shape, bool)
+    for side in (-1, 1):
+        ends = np.array([[x + side * apart, y], [x + side * apart + lean * length, y + length]])
+        rods |= _stroke(shape, ends, width)
+        for place in np.linspace(0.02, 0.98, rng.integers(2, 6)):
+            head = ends[0] + place * (ends[1] - ends[0])
+            tip = head - [side * apart * rng.uniform(0.5, 1.1), rng.normal(0, 1)]
+            screw = _stroke(shape, np.stack([head, tip]), width * 0.8)
+            screw |= np.hypot(*np.subtract(np.mgrid[: shape[0], : shape[1]], head[::-1, None, None])) < width
+            drawing.add("screw", screw, density / 2)
+    drawing.add("rod", rods, density)
+
+
+def _anchor(drawing: Drawing, rng: np.random.Generator) -> None:
+    shape = drawing.metal.shape
+    ends = _segment(shape, rng.uniform(0.015, 0.05), rng)
+    drawing.add("suture anchor", _stroke(shape, ends, rng.uniform(2.5, 5)), rng.uniform(1, 3))
+
+
 KINDS = {
     "screw": _screw,
     "K-wire": _wire,
@@ -119,4 +165,7 @@ KINDS = {
     "catheter": _catheter,
     "guide wire": _guide_wire,
     "pacemaker": _pacemaker,
+    "port catheter": _port,
+    "rod": _rods,
+    "suture anchor": _anchor,
 }
