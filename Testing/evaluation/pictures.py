@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -11,7 +12,7 @@ from FluoroSAMSlicerLib.anatomy import resolve
 from FluoroSAMSlicerLib.radiograph import read_radiograph
 from FluoroSAMSlicerLib.segmentation import Predictor
 from FluoroSAMSlicerLib.segmentation.overlay import Layer, overlay
-from FluoroSAMSlicerLib.training.evaluation import Evaluation
+from FluoroSAMSlicerLib.training.evaluation import Evaluation, Row
 from PIL import Image, ImageOps
 from tables import CLICKS
 
@@ -47,14 +48,19 @@ def plot_calibration(results: dict[str, Evaluation], path: Path) -> None:
 
 
 def worst(predictor: Predictor, manifest: Path, result: Evaluation) -> Image.Image:
-    """The structures whose name alone does worst: the answer beside the truth, two pairs to a row."""
+    """The structures of one set whose name alone does worst: answer and truth, two pairs to a row."""
     rows = sorted((row for row in result.rows if row.clicks == 0), key=lambda row: row.dice)[:WORST]
-    lines = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
-    entries = {line["image"]: line for line in lines}
+    return side_by_side(predictor, [(manifest, row) for row in rows])
+
+
+def side_by_side(predictor: Predictor, answers: Sequence[tuple[Path, Row]]) -> Image.Image:
+    """What the name alone draws beside the truth, for structures of manifests, two pairs to a row."""
     pairs = []
-    for row in rows:
+    for manifest, row in answers:
         radiograph = read_radiograph(manifest.parent / row.image)
-        mask = next(s["mask"] for s in entries[row.image]["structures"] if s["text"] == row.text)
+        lines = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
+        structures = next(line["structures"] for line in lines if line["image"] == row.image)
+        mask = next(structure["mask"] for structure in structures if structure["text"] == row.text)
         with Image.open(manifest.parent / mask) as picture:
             truth = np.asarray(picture.convert("L")) > 0
         answer = predictor.predict(predictor.encode(radiograph), text=row.text)

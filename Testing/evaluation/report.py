@@ -16,15 +16,22 @@ import examples
 import language
 import tables
 from FluoroSAMSlicerLib.segmentation import Predictor
-from FluoroSAMSlicerLib.training.evaluation import Evaluation, evaluate
+from FluoroSAMSlicerLib.training.evaluation import Evaluation, Row, evaluate
 from manifests import HELD_OUT, lay_out
-from pictures import plot_calibration, plot_dice, worst
+from pictures import plot_calibration, plot_dice, side_by_side, worst
 from tqdm import tqdm
 
 ROUNDS = range(tables.CLICKS[-1] + 1)
 BOXES = ("real_bones", "nc_real_bones", "nc_drr_legs", "cxr_hannover")
 BOXED = (0, 1, 3)
 """Numbers of clicks after a box."""
+SHOWN, LISTED = 20, 40
+SEEN = 0.005
+"""Share of the picture that a structure covers at least to be among the failures."""
+FAILURES = (
+    f"Structures that cover {SEEN:.1%} of a picture or more. The pictures show the worst answer to each name: what "
+    "the model drew beside the truth."
+)
 TITLES = {
     "real_bones": "4 real radiographs: bones, heart, trachea, metal",
     "nc_real_bones": "7 real radiographs: bones and teeth, feet, knee, pelvis, skull",
@@ -49,7 +56,8 @@ def main() -> None:
     results: dict[str, Evaluation] = {}
     views: dict[str, dict[str, str]] = {}
     boxed: dict[str, Evaluation] = {}
-    for name, manifest in lay_out(wanted.data, output / "sets").items():
+    sets = lay_out(wanted.data, output / "sets")
+    for name, manifest in sets.items():
         with tqdm(desc=name, unit="image") as bar:
             results[name] = evaluate(manifest, predictor, ROUNDS, lambda _done, _all, bar=bar: bar.update())
         if name in BOXES:
@@ -64,6 +72,9 @@ def main() -> None:
     plot_calibration(results, output / "calibration.png")
     parts = [f"# {predictor.name}", *measured(results, views)]
     parts += ["## Boxes", BOXING, tables.dice("data set and prompt", boxed)]
+    parts += ["## Beside others", tables.PUBLISHED]
+    write_failures(predictor, sets, results, output)
+    parts.append(f"[The {SHOWN} worst answers in pictures](failures.md), and a table of the {LISTED} worst.")
     words = language.measure(predictor, language.read_phrases())
     parts += ["## Language", LANGUAGE, words.markdown()]
     shown = examples.draw(predictor, wanted.data, output / "examples")
@@ -71,6 +82,26 @@ def main() -> None:
         parts += ["## Radiographs without masks", examples.markdown(shown, predictor.version, "examples")]
     (output / "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print(output / "report.md")
+
+
+def write_failures(
+    predictor: Predictor, sets: dict[str, Path], results: dict[str, Evaluation], output: Path
+) -> None:
+    """failures.md: of all sets, the structures whose name alone does worst, one picture of each structure."""
+    rows = [(name, row) for name, result in results.items() for row in result.rows if row.clicks == 0]
+    rows = sorted((entry for entry in rows if entry[1].size >= SEEN), key=lambda entry: entry[1].dice)
+    shown: dict[str, tuple[Path, Row]] = {}
+    for name, row in rows:
+        shown.setdefault(row.text, (sets[name], row))
+    side_by_side(predictor, list(shown.values())[:SHOWN]).save(output / "failures.png")
+    heads = ["set", "image", "structure", "share of the picture", "Dice by name", "score"]
+    listed = [
+        [TITLES[name], row.image, row.text, f"{row.size:.1%}", f"{row.dice:.2f}", f"{row.score:.2f}"]
+        for name, row in rows[:LISTED]
+    ]
+    text = [f"# {predictor.name}: where a name does worst", FAILURES, "![](failures.png)"]
+    text.append(tables.table(heads, listed))
+    (output / "failures.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
 
 
 def measured(results: dict[str, Evaluation], views: dict[str, dict[str, str]]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -227,3 +228,32 @@ def test_the_resolver_reads_what_people_write(rooms):
         mine = [outcome for its, outcome in outcomes if its == half]
         assert mine.count("right") / len(mine) > 0.9
         assert "wrong side" not in mine
+
+
+def test_the_failure_page_shows_each_name_once_and_lists_the_worst_of_all_sets(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(EVALUATION))
+    pytest.importorskip("matplotlib")
+    import report
+
+    wanted, found = square(10, 10, 40), square(30, 30, 40)
+    Image.fromarray(np.zeros(SIZE, np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(wanted.astype(np.uint8) * 255).save(tmp_path / "m.png")
+    texts = ("left lung", "heart", "left femur")
+    structures = [{"text": text, "mask": "m.png"} for text in texts]
+    (tmp_path / "set.jsonl").write_text(json.dumps({"image": "a.png", "structures": structures}))
+    rows = [Row("a.png", text, 0, dice, 0.1, 0.7, 0.16) for text, dice in zip(texts, (0.3, 0.1, 0.2), strict=True)]
+    rows += [replace(rows[0], dice=0.05, size=0.001), replace(rows[1], clicks=1, dice=0.0)]
+    sets = dict.fromkeys(("real_bones", "nc_real_bones"), tmp_path / "set.jsonl")
+    results = dict.fromkeys(sets, Evaluation("scripted", tuple(rows)))
+    asked = []
+    shows = SimpleNamespace(
+        name="scripted",
+        encode=lambda radiograph: radiograph,
+        predict=lambda _, text: asked.append(text) or SimpleNamespace(mask=found, score=0.7),
+    )
+    report.write_failures(shows, sets, results, tmp_path)
+    assert asked == ["heart", "left femur", "left lung"]
+    lines = [line for line in (tmp_path / "failures.md").read_text().splitlines() if "a.png" in line]
+    assert [line.split(" | ")[2] for line in lines] == [name for name in asked for _ in sets]
+    with Image.open(tmp_path / "failures.png") as picture:
+        assert picture.size == (4 * 480, 2 * 340)
