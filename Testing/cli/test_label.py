@@ -109,6 +109,30 @@ def test_what_cannot_be_written_is_told_before_the_ct_is_looked_through(
     assert kept.exit_code == 1 and "is a file" in kept.stderr
 
 
+def test_who_stops_a_search_hears_that_it_can_go_on_where_features_are_kept(
+    run, small_sat, ct, tmp_path, monkeypatch
+):
+    from FluoroSAMSlicerLib.segmentation import Labeller
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Labeller, "label", stopped)
+    given = [
+        "label",
+        str(ct),
+        "--text",
+        "liver",
+        "--model",
+        small_sat,
+        "--output",
+        str(tmp_path / "a.seg.nrrd"),
+    ]
+    assert "goes on" not in run(*given).stderr
+    result = run(*given, "--keep", str(tmp_path / "kept"))
+    assert result.exit_code == 130 and "goes on from there" in result.stderr
+
+
 def test_a_model_is_verified_by_its_folder_too(run, small_sat, user_models):
     result = run("models", "verify", str(user_models / small_sat), small_sat)
     assert result.exit_code == 0 and result.stdout.count("intact") == 2, result.stderr

@@ -113,7 +113,12 @@ def label(
         if only_estimate:
             return
         begin = time.perf_counter()
-        labels = _labelled(labeller, volume, texts, settings)
+        try:
+            labels = _labelled(labeller, volume, texts, settings)
+        except KeyboardInterrupt:
+            if keep is not None:
+                click.echo("note: finished windows are kept; the same command goes on from there", err=True)
+            raise
         seconds = time.perf_counter() - begin
     write_labels(labels, output)
     for one in labels.labels:
