@@ -71,6 +71,73 @@ def test_the_labels_can_be_rendered_at_once(run, small_sat, ct, tmp_path):
     assert made.exit_code == 0, made.stderr
 
 
+def test_several_names_may_stand_in_one_text(run, small_sat, ct, tmp_path):
+    output = tmp_path / "labels.seg.nrrd"
+    names = "liver, portal vein and splenic vein; left and right kidney"
+    arguments = ["--text", names, "--text", "femur, left", "--model", small_sat, "--output", str(output)]
+    result = run("label", str(ct), *arguments)
+    assert result.exit_code == 0, result.stderr
+    told = [line.split(":")[0].strip() for line in result.stdout.splitlines()[1:-1]]
+    assert told == ["liver", "portal vein and splenic vein", "left kidney", "right kidney", "left femur"]
+
+
+def test_values_are_made_hounsfield_units_by_slope_and_intercept(run, small_sat, ct, tmp_path):
+    image = sitk.ReadImage(str(ct))
+    sitk.WriteImage(sitk.Cast(image + 1100, sitk.sitkUInt16), str(tmp_path / "raw.nrrd"))
+    output = tmp_path / "labels.seg.nrrd"
+    given = ["--text", "liver", "--model", small_sat, "--output", str(output)]
+    assert "no CT" in run("label", str(tmp_path / "raw.nrrd"), *given).stderr
+    assert run("label", str(tmp_path / "raw.nrrd"), *given, "--rescale", "1,-1100").exit_code == 0
+    raw, wanted = output.read_bytes().split(b"\n\n", 1)[1], tmp_path / "plain.seg.nrrd"
+    run("label", str(ct), "--text", "liver", "--model", small_sat, "--output", str(wanted))
+    assert wanted.read_bytes().split(b"\n\n", 1)[1] == raw
+
+
+def test_what_cannot_be_written_is_told_before_the_ct_is_looked_through(
+    run, small_sat, ct, tmp_path, monkeypatch
+):
+    from FluoroSAMSlicerLib.segmentation import Labeller
+
+    monkeypatch.setattr(Labeller, "label", lambda *_: pytest.fail("the CT was looked through"))
+    (tmp_path / "taken.seg.nrrd").mkdir()
+    (tmp_path / "file").write_text("")
+    given = ["label", str(ct), "--text", "liver", "--model", small_sat]
+    taken = run(*given, "--output", str(tmp_path / "taken.seg.nrrd"))
+    assert taken.exit_code == 1 and "is a folder" in taken.stderr
+    keep = ["--output", str(tmp_path / "a.seg.nrrd"), "--keep", str(tmp_path / "file")]
+    kept = run(*given, *keep)
+    assert kept.exit_code == 1 and "is a file" in kept.stderr
+
+
+def test_who_stops_a_search_hears_that_it_can_go_on_where_features_are_kept(
+    run, small_sat, ct, tmp_path, monkeypatch
+):
+    from FluoroSAMSlicerLib.segmentation import Labeller
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Labeller, "label", stopped)
+    given = [
+        "label",
+        str(ct),
+        "--text",
+        "liver",
+        "--model",
+        small_sat,
+        "--output",
+        str(tmp_path / "a.seg.nrrd"),
+    ]
+    assert "goes on" not in run(*given).stderr
+    result = run(*given, "--keep", str(tmp_path / "kept"))
+    assert result.exit_code == 130 and "goes on from there" in result.stderr
+
+
+def test_a_model_is_verified_by_its_folder_too(run, small_sat, user_models):
+    result = run("models", "verify", str(user_models / small_sat), small_sat)
+    assert result.exit_code == 0 and result.stdout.count("intact") == 2, result.stderr
+
+
 def test_an_estimate_alone_writes_nothing(run, small_sat, ct, tmp_path):
     output = tmp_path / "labels.seg.nrrd"
     result = run(
@@ -122,9 +189,15 @@ def test_what_cannot_be_is_one_line_and_no_file(run, small_sat, ct, tmp_path, ar
         (np.full((8, 8, 8), -900, np.int16), "no voxel above 0"),
         (np.random.default_rng(0).integers(0, 900, (8, 8, 8)).astype(np.int16), "no CT"),
         (np.full((8, 8, 8), np.nan, np.float32), "not finite"),
+        (np.linspace(-1, 1, 512, dtype=np.float32).reshape(8, 8, 8), "no Hounsfield units"),
     ],
 )
-def test_volumes_that_are_no_ct_are_one_line(run, small_sat, tmp_path, voxels, words):
+def test_volumes_that_are_no_ct_are_one_line_before_the_model_is_loaded(
+    run, small_sat, tmp_path, monkeypatch, voxels, words
+):
+    from FluoroSAMSlicerLib.segmentation import Labeller
+
+    monkeypatch.setattr(Labeller, "load", lambda *_, **__: pytest.fail("the model was loaded"))
     sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / "odd.nrrd"))
     output = tmp_path / "labels.seg.nrrd"
     result = run(

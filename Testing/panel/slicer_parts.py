@@ -17,7 +17,7 @@ class qMRMLNodeComboBox(pythonqt(QtWidgets.QComboBox)):
     """Lists the nodes of its types; as the real one it chooses none where ``noneEnabled`` is set."""
 
     _isQt = True
-    SIGNALS = ("currentNodeChanged(vtkMRMLNode*)",)
+    SIGNALS = ("currentNodeChanged(vtkMRMLNode*)", "nodeAddedByUser(vtkMRMLNode*)")
 
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
@@ -37,6 +37,13 @@ class qMRMLNodeComboBox(pythonqt(QtWidgets.QComboBox)):
     def setCurrentNode(self, node) -> None:
         self._list()
         self.setCurrentIndex(self.__dict__["nodes"].index(node))
+
+    def addNode(self) -> None:
+        """The user creates a node of the first type, which is chosen at once."""
+        (kind, *_others) = QtCore.QObject.property(self, "nodeTypes")
+        node = self.__dict__["scene"].AddNewNodeByClass(kind)
+        self.setCurrentNode(node)
+        self.emitted("nodeAddedByUser(vtkMRMLNode*)", node)
 
     def _list(self, *_) -> None:
         kinds = QtCore.QObject.property(self, "nodeTypes") or []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections import OrderedDict
 from pathlib import Path
 
@@ -20,6 +21,31 @@ PUBLISHED = {
     "sat-nano": SatConfig((64, 64, 128, 256, 512, 768), 2, projection=768, mask_hidden=256, **TEXT_SIZES),
     "sat-pro": SatConfig((128, 128, 256, 512, 1024, 1536), 3, projection=1536, mask_hidden=384, **TEXT_SIZES),
 }
+
+
+NEEDED_MEMORY, NEEDED_DISK = 4 << 30, 3 << 30
+"""Bytes that the tests of SAT-Nano's size take at most, of which a machine with 7 GB has enough."""
+
+
+def lacking(folder: Path) -> str:
+    """What this machine lacks for files and weights of SAT-Nano's size in ``folder``; empty if nothing."""
+    free = shutil.disk_usage(folder).free
+    if free < NEEDED_DISK:
+        return f"needs {NEEDED_DISK / 2**30:.0f} GiB of disk, {free / 2**30:.1f} GiB are free"
+    memory = free_memory()
+    if memory < NEEDED_MEMORY:
+        return f"needs {NEEDED_MEMORY / 2**30:.0f} GiB of memory, {memory / 2**30:.1f} GiB are free"
+    return ""
+
+
+def free_memory(system: Path = Path("/")) -> int:
+    """Bytes that a process here can still have, by Linux's own account and its container's limit."""
+    lines = (system / "proc/meminfo").read_text().splitlines()
+    free = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    limit, used = (system / "sys/fs/cgroup" / name for name in ("memory.max", "memory.current"))
+    if limit.is_file() and used.is_file() and limit.read_text().strip() != "max":
+        free = min(free, int(limit.read_text()) - int(used.read_text()))
+    return free
 
 
 def random_state(config: SatConfig) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from FluoroSAMSlicerLib.sat import load_sat_model
 
-from .full_size import PUBLISHED, random_state, write_published
+from .full_size import PUBLISHED, free_memory, lacking, random_state, write_published
 
 LIMIT = 1.2
 """Peak memory of installing and of loading, as a multiple of the weights that are needed."""
@@ -55,6 +55,8 @@ def carry_out(*arguments: str | Path) -> dict:
     not Path("/proc/self/status").exists(), reason="peak memory is measured as Linux reports it"
 )
 def test_nano_is_installed_and_loaded_within_its_memory(user_models, tmp_path):
+    if lack := lacking(tmp_path):
+        pytest.skip(lack)
     network, text = write_published(tmp_path, PUBLISHED["sat-nano"])
     installed = carry_out("install", network, text)
     network.unlink()
@@ -65,3 +67,16 @@ def test_nano_is_installed_and_loaded_within_its_memory(user_models, tmp_path):
     state = load_sat_model("sat-nano").network.state_dict()
     for key, tensor in random_state(PUBLISHED["sat-nano"]).items():
         assert torch.equal(state[key], tensor), key
+
+
+def test_the_memory_of_a_container_counts_where_it_is_less(tmp_path):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n")
+    assert free_memory(tmp_path) == 8_000_000 * 1024
+    container = tmp_path / "sys/fs/cgroup"
+    container.mkdir(parents=True)
+    (container / "memory.max").write_text("max\n")
+    (container / "memory.current").write_text("1000000\n")
+    assert free_memory(tmp_path) == 8_000_000 * 1024
+    (container / "memory.max").write_text("3000000\n")
+    assert free_memory(tmp_path) == 2_000_000

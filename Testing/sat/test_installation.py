@@ -74,6 +74,13 @@ def test_installing_the_same_again_is_fine_and_another_needs_a_word(fixture, ins
     install_sat_checkpoint(*arguments, replace=True, tile=fixture.tile, heads=fixture.heads)
 
 
+@pytest.mark.parametrize("name", ["compact", "Compact"])
+def test_the_name_of_a_bundled_model_is_taken(fixture, library, name):
+    with pytest.raises(InstallationError, match="compact already"):
+        install(fixture, name=name)
+    assert not list(library.glob("*"))
+
+
 @pytest.mark.parametrize("calls", [0, 1, 3])
 def test_a_cancelled_installation_leaves_nothing(fixture, library, calls):
     asked = iter([False] * calls + [True] * 1000)

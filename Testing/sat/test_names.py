@@ -118,3 +118,28 @@ def test_texts_that_are_no_name_or_several_are_refused():
 def test_three_hundred_names_are_one_request():
     names = [name for name, one in class_table().classes.items() if "ct" in one.modalities][:300]
     assert len(request(names).names) == 300
+
+
+@pytest.mark.parametrize(
+    ("line", "titles"),
+    [
+        ("liver, left femur", ["liver", "left femur"]),
+        ("femur, left; spleen", ["left femur", "spleen"]),
+        ("left and right kidney", ["left kidney", "right kidney"]),
+        ("portal vein and splenic vein", ["portal vein and splenic vein"]),
+        ("liver and spleen", ["liver", "spleen"]),
+        ("quux and wobble", ["quux and wobble"]),
+    ],
+)
+def test_a_line_may_hold_several_names(line, titles):
+    assert [name.title for name in request([line]).names] == titles
+
+
+def test_all_classes_in_one_line_are_understood():
+    names = [name for name, one in class_table().classes.items() if "ct" in one.modalities]
+    assert [asked.prompt for asked in request([", ".join(names)]).names] == names
+
+
+def test_what_is_asked_for_in_other_words_than_typed_is_said():
+    (note,) = request(["tailbone"]).notes
+    assert note == '"tailbone" is asked for as "coccyx": SAT was not trained on it'

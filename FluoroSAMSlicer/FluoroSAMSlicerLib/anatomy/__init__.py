@@ -10,6 +10,7 @@ from __future__ import annotations
 from .catalogue import complete, search
 from .errors import AmbiguousName, AnatomyError, InvalidName, UnknownName
 from .index import Vocabulary, vocabulary
+from .listing import is_known, names_in
 from .resolution import interpret, resolve
 from .structure import Code, Completion, Match, Structure
 
@@ -25,8 +26,10 @@ __all__ = [
     "Vocabulary",
     "complete",
     "interpret",
+    "is_known",
     "label_structure",
     "named_structure",
+    "names_in",
     "resolve",
     "search",
     "vocabulary",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
 from pathlib import Path
 
 import click
 
+from .bodies import ct_options
 from .failures import Failure
 from .startup import quick_start
 
@@ -19,7 +22,7 @@ from .startup import quick_start
     metavar="NAME",
     multiple=True,
     required=True,
-    help="A structure or group; repeat for more.",
+    help="A structure or group, or several with commas; repeat for more.",
 )
 @click.option("--model", metavar="NAME|PATH", default="sat-nano", show_default=True)
 @click.option(
@@ -57,6 +60,7 @@ from .startup import quick_start
     type=click.Path(path_type=Path),
     help="Keep the CT's features here, for more names later, and to go on after a stop.",
 )
+@ct_options
 @click.option("--estimate", "only_estimate", is_flag=True, help="Say how long it will take, and stop.")
 def label(
     ct,
@@ -71,6 +75,9 @@ def label(
     device,
     threads,
     keep,
+    series,
+    any_modality,
+    rescale,
     only_estimate,
 ) -> None:
     """Find structures of a CT by their names and write them to a .seg.nrrd file on the CT's grid.
@@ -81,17 +88,19 @@ def label(
     fluorosam label ct.nii.gz --text liver --text ribs --output labels.seg.nrrd
     fluorosam synthesize ct.nii.gz --labels labels.seg.nrrd --set --count 10 --seed 1 --output set
     """
-    from ..segmentation.label_file import ENDING, write_labels
-
-    if not output.name.lower().endswith(ENDING):
-        raise click.UsageError(f"--output must be the name of a {ENDING} file, not {output.name}")
-    if not output.absolute().parent.is_dir():
-        raise Failure(f"{output.absolute().parent}: there is no such folder")
-    with quick_start():
-        from ..segmentation import Labeller, LabelSettings, Volume
+    _require_place(output)
+    # What cannot be is told before torch is loaded, let alone the model.
+    from ..sat import request
+    from ..segmentation import LabelSettings, Volume
+    from ..segmentation.label_file import write_labels
 
     settings = LabelSettings(plan, coarse, modality, _region(region), orientation.upper())
-    volume = Volume.read(ct)
+    request(texts, settings.modality)
+    volume = Volume.read(ct, series, any_modality or settings.modality != "ct", rescale)
+    if doubt := volume.require_fit(settings.modality):
+        click.echo(f"note: {doubt}", err=True)
+    with quick_start():
+        from ..segmentation import Labeller
     with Labeller.load(model, device, threads=threads, keep=keep) as labeller:
         estimate = labeller.estimate(volume, texts, settings)
         kept = f", {estimate.kept} of them done before" if estimate.kept else ""
@@ -104,7 +113,12 @@ def label(
         if only_estimate:
             return
         begin = time.perf_counter()
-        labels = _labelled(labeller, volume, texts, settings)
+        try:
+            labels = _labelled(labeller, volume, texts, settings)
+        except KeyboardInterrupt:
+            if keep is not None:
+                click.echo("note: finished windows are kept; the same command goes on from there", err=True)
+            raise
         seconds = time.perf_counter() - begin
     write_labels(labels, output)
     for one in labels.labels:
@@ -115,7 +129,28 @@ def label(
     for note in labels.notes:
         if note not in settings.doubts:
             click.echo(f"note: {note}", err=True)
-    click.echo(f"{output}: {len(labels.labels)} structures, {_duration(seconds)}")
+    click.echo(f"{output}: {_counted(len(labels.labels))}, {_duration(seconds)}")
+
+
+def _require_place(output: Path) -> None:
+    """Raise where the file could not be written after minutes of work."""
+    from ..segmentation.label_file import ENDING
+
+    if not output.name.lower().endswith(ENDING):
+        raise click.UsageError(f"--output must be the name of a {ENDING} file, not {output.name}")
+    folder = output.absolute().parent
+    if not folder.is_dir():
+        raise Failure(f"{folder}: there is no such folder")
+    if output.is_dir():
+        raise Failure(f"{output}: is a folder; --output needs the name of a file")
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".", dir=folder))
+    except OSError as error:
+        raise Failure(f"{folder}: cannot be written to ({error.strerror or error})") from error
+
+
+def _counted(count: int) -> str:
+    return f"{count} structure{'s' * (count != 1)}"
 
 
 def _labelled(labeller, volume, texts, settings):

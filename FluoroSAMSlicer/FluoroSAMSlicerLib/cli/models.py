@@ -145,9 +145,9 @@ def verify(chosen: tuple[str, ...]) -> None:
 
 def _verified(model: str) -> str:
     from ..model import load_model, locate_model, verify_model
-    from ..sat import installed_sat_models, load_sat_model, verify_sat_model
+    from ..sat import is_sat_model, load_sat_model, verify_sat_model
 
-    if model in installed_sat_models():
+    if is_sat_model(model):
         verify_sat_model(model)
         loaded = load_sat_model(model)
         count = sum(parameter.numel() for parameter in loaded.network.parameters())

@@ -17,7 +17,13 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..weights import Provenance, check_files, read_safetensors
-from ..weights.library import DESCRIPTION, FORMAT, installed_model_folder, installed_models
+from ..weights.library import (
+    DESCRIPTION,
+    FORMAT,
+    installed_model_folder,
+    installed_models,
+    resource_folder,
+)
 from .clip_vocabulary import SIMPLE
 from .config import FluoroSAMConfig
 from .construction import empty_network, fill
@@ -219,7 +225,4 @@ def _write(folder: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def _resources() -> Path:
-    """``Resources`` beside the package in the source and Slicer trees, inside it when installed by pip."""
-    package = Path(__file__).resolve().parents[1]
-    beside = package.parent / "Resources"
-    return beside if (beside / "Models").is_dir() else package / "Resources"
+    return resource_folder()

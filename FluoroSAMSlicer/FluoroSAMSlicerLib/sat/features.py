@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -21,6 +22,10 @@ SUFFIX = ".pt"
 MARGIN = 256 << 20
 """Bytes that stay free on the disk."""
 BEGUN = ".part"
+TEMPORARY = "fluorosam-sat-"
+"""Beginning of the names of temporary folders, before the process that made them."""
+FORGOTTEN = 7 * 86400.0
+"""Seconds after which such a folder is no longer needed, on systems where processes are not asked for."""
 
 
 class FeatureStore:
@@ -91,10 +96,14 @@ class FeatureStore:
 
 
 def require_room(folder: Path, size: int) -> None:
-    """Raise :class:`SatError` if ``folder``, which need not exist, lies on a disk without ``size`` bytes free."""
+    """Raise :class:`SatError` if ``folder``, which need not exist, lies on a disk without ``size`` bytes free, or
+    cannot be written to."""
     place = folder
     while not place.exists() and place != place.parent:
         place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        what = "cannot be written to" if place.is_dir() else "is a file"
+        raise SatError(f"{place}: {what}; name another folder for the features of the CT")
     free = shutil.disk_usage(place).free
     if free < size + MARGIN:
         raise SatError(
@@ -104,5 +113,22 @@ def require_room(folder: Path, size: int) -> None:
 
 
 def own_folder() -> Path:
-    """A new folder for features in the system's temporary one."""
-    return Path(tempfile.mkdtemp(prefix="fluorosam-sat-"))
+    """A new folder for features in the system's temporary one; what killed processes left there goes."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
+        with contextlib.suppress(OSError, ValueError):
+            if not _in_use(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{os.getpid()}-"))
+
+
+def _in_use(folder: Path) -> bool:
+    """Whether the process that made the folder lives, or, where that cannot be asked, may live."""
+    if os.name != "posix":
+        return time.time() - folder.stat().st_mtime < FORGOTTEN
+    try:
+        os.kill(int(folder.name.removeprefix(TEMPORARY).split("-")[0]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

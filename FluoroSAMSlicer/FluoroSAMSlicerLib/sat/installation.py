@@ -16,7 +16,7 @@ from ..weights import (
     write_description,
     write_weights,
 )
-from ..weights.library import DESCRIPTION, installed_model_folder, taken_names
+from ..weights.library import DESCRIPTION, bundled_names, installed_model_folder, taken_names
 from ..weights.staging import Progress, Watch, file_stamp, hash_source, staged
 from .checkpoint import load_published
 from .config import HEADS, TILE
@@ -110,8 +110,9 @@ NO_VOCABULARY = (
 
 def _free_folder(name: str) -> Path:
     folder = installed_model_folder(name)
-    for taken in taken_names():
-        if taken.lower() == name.lower() and taken != name:
+    bundled = bundled_names()
+    for taken in (*bundled, *taken_names()):
+        if taken.lower() == name.lower() and (taken != name or taken in bundled):
             raise InstallationError(f"there is a model called {taken} already: give another name")
     return folder
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..weights.library import installed_models
+from pathlib import Path
+
+from ..weights.library import DESCRIPTION, bundled_names, format_of, installed_models, taken_names
 
 FORMAT = "FluoroSAMSlicer SAT model 1"
 
@@ -17,3 +19,10 @@ HOW_TO_INSTALL = (
 def installed_sat_models() -> tuple[str, ...]:
     """Names of the SAT models that the user installed."""
     return installed_models(FORMAT)
+
+
+def is_sat_model(model: str) -> bool:
+    """Whether this is the name of an installed SAT model, or the path of a folder with one."""
+    if model in (*bundled_names(), *taken_names()):
+        return model in installed_sat_models()
+    return (Path(model) / DESCRIPTION).is_file() and format_of(Path(model)) == FORMAT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ..anatomy import AnatomyError, Structure, UnknownName, interpret, vocabulary
+from ..anatomy import AnatomyError, Structure, UnknownName, interpret, is_known, names_in, vocabulary
 from .classes import class_table
 from .errors import TextError
 
@@ -42,14 +42,15 @@ def request(texts: Iterable[str], modality: str = "ct") -> Request:
 
     A class string is that class. Another name goes through the vocabulary; a group whose members SAT knows
     becomes its members ("ribs", "lumbar spine", "kidneys"), and a side is never dropped: a left structure of which
-    SAT knows only both together goes in as typed. So does what SAT was not trained on, marked so.
+    SAT knows only both together goes in as typed. So does what SAT was not trained on, marked so. A text may hold
+    several names with commas, semicolons or "and" between.
 
     Raises :class:`TextError` without any name, and the vocabulary's AnatomyError for a text that
     cannot be a name (empty, too long) or may mean several structures.
     """
     found: dict[str, AskedName] = {}
     notes: dict[str, None] = {}
-    for text in texts:
+    for text in (name for line in texts for name in _parted(line, modality)):
         names, note = _understood(text, modality)
         for name in names:
             found.setdefault(name.prompt, name)
@@ -57,6 +58,11 @@ def request(texts: Iterable[str], modality: str = "ct") -> Request:
     if not found:
         raise TextError("give at least one name, such as liver")
     return Request(tuple(found.values()), tuple(notes))
+
+
+def _parted(line: str, modality: str) -> list[str]:
+    table = class_table()
+    return names_in(line, lambda text: bool(table.trained(text.lower(), modality)) or is_known(text))
 
 
 def _understood(text: str, modality: str) -> tuple[list[AskedName], list[str]]:
@@ -85,8 +91,9 @@ def _understood(text: str, modality: str) -> tuple[list[AskedName], list[str]]:
         raise problem
     structure = match.structure if match and not match.corrected else None
     prompt = structure.name.lower() if structure else typed.lower()
+    how = "as typed" if prompt == typed.lower() else f'as "{prompt}"'
     return [AskedName(structure.name if structure else typed, prompt, False, typed, structure)], [
-        f'"{typed}" is asked for as typed: SAT was not trained on it'
+        f'"{typed}" is asked for {how}: SAT was not trained on it'
     ]
 
 

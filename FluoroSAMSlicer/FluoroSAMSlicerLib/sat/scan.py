@@ -10,14 +10,13 @@ import torch
 from torch.nn import functional as F
 
 from .errors import ScanError
+from .fitness import SMALLEST, nothing_above_zero, require_fit
 from .grid import RAS, SPACING, regrid, turn_to
 
 HOUNSFIELD = (-500.0, 1000.0)
 """What CT is clipped to."""
 PERCENTILES = (0.5, 99.5)
 """What everything else is clipped to, of its own voxels."""
-SMALLEST = 2
-"""Voxels that a volume must have along each axis."""
 SLAB_VOXELS = 8 << 20
 
 
@@ -52,12 +51,11 @@ def prepare(
     a volume of fewer than 2 voxels along an axis, one without a voxel above zero, of one value throughout,
     or CT that is none.
     """
-    _refuse(image, modality)
+    require_fit(image, modality)
     whole, placement = resample(image, placement, orientation, spacing, check)
     inside = foreground(whole)
     if inside is None:
-        zero = "0 HU, so no tissue: is it in Hounsfield units?" if modality == "ct" else "0"
-        raise ScanError(f"the volume has no voxel above {zero}")
+        raise ScanError(nothing_above_zero(modality))
     values = np.ascontiguousarray(whole[inside])
     del whole
     if min(values.shape) < SMALLEST or float(np.ptp(values)) == 0:
@@ -134,21 +132,6 @@ def normalise(values: np.ndarray, modality: str) -> float | None:
     values -= mean
     values /= deviation
     return float((np.float32(low) - mean) / deviation) if modality == "ct" else None
-
-
-def _refuse(image: np.ndarray, modality: str) -> None:
-    if image.ndim != 3 or min(image.shape) < SMALLEST:
-        size = " x ".join(map(str, image.shape))
-        raise ScanError(f"a volume of {size} voxels cannot be labelled: it needs at least 2 along each axis")
-    if image.dtype.kind not in "iufb":
-        raise ScanError(f"the volume must hold numbers, not {image.dtype}")
-    if image.dtype.kind == "f" and not np.isfinite(image).all():
-        raise ScanError("the volume holds values that are not finite (NaN or infinite); repair it first")
-    if modality == "ct" and image.min() >= 0:
-        raise ScanError(
-            f"this is no CT in Hounsfield units: its lowest value is {image.min()}, where air has -1000. "
-            "If it is MR or PET, say so"
-        )
 
 
 def _unit(size: int) -> torch.Tensor:

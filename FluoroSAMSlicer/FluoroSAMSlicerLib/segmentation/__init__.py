@@ -25,7 +25,7 @@ _HOME = {
     "Prediction": "prediction",
     "Predictor": "predictor",
     "PromptSession": "session",
-    "Volume": "ct_labels",
+    "Volume": "volume",
 }
 
 __all__ = ["DeviceError", "ImageError", "Prompt", "PromptError", "SegmentationError", *_HOME]

@@ -6,60 +6,21 @@ import colorsys
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..anatomy import Structure
-from ..drr.reading import read_volume
-from ..drr.volume import CTVolume, Grid
-from ..sat import AskedName, MaskBox, ScanError
+from ..drr.volume import Grid
+
+if TYPE_CHECKING:
+    from ..sat import AskedName, MaskBox
 
 TISSUE = (
     "Segmentation category and type - 3D Slicer General Anatomy list~SCT^85756007^Tissue~"
     "SCT^85756007^Tissue~^^~Anatomic codes - DICOM master list~^^~^^"
 )
 """What Slicer writes for a segment of no particular structure."""
-
-
-@dataclass(frozen=True, eq=False)
-class Volume:
-    """A volume of any kind: ``voxels`` (K, J, I) as stored; origin, spacing, direction as in Grid, LPS mm."""
-
-    voxels: np.ndarray
-    grid: Grid
-
-    @classmethod
-    def read(cls, path: str | Path) -> Volume:
-        """NRRD, NIfTI, MetaImage, or a folder with a DICOM series. Raises VolumeError."""
-        voxels, origin, spacing, direction = read_volume(path, None)
-        return cls(voxels, Grid(voxels.shape, origin, spacing, direction))
-
-    @classmethod
-    def of(cls, ct: CTVolume | Volume) -> Volume:
-        """Raises ScanError for anything else, and for voxels that are not (K, J, I)."""
-        if isinstance(ct, Volume):
-            if ct.voxels.ndim != 3:
-                size = " x ".join(map(str, ct.voxels.shape))
-                raise ScanError(f"a volume of {size} voxels cannot be labelled: it must have three axes")
-            return ct
-        if isinstance(ct, CTVolume):
-            return cls(ct.hu, ct.grid)
-        raise ScanError(f"a CT is needed, not {type(ct).__name__}: read one by CTVolume.read(path)")
-
-    @property
-    def image(self) -> np.ndarray:
-        """The voxels as (I, J, K), a view."""
-        return self.voxels.transpose(2, 1, 0)
-
-    @property
-    def placement(self) -> np.ndarray:
-        """4x4 from (i, j, k) to world RAS mm."""
-        matrix = np.eye(4)
-        matrix[:3, :3] = self.grid.index_to_world
-        matrix[:3, 3] = self.grid.origin
-        matrix[:2] *= -1
-        return matrix
 
 
 @dataclass(frozen=True, eq=False)

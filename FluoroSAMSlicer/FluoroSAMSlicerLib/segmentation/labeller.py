@@ -31,12 +31,13 @@ from ..sat.names import Request
 from ..sat.region import body_box, box_between
 from ..sat.storage import SatModel, load_sat_model
 from ..sat.windows import FAST, Window, only_air, plan_windows
-from .ct_labels import CTLabels, StructureLabel, Volume
+from .ct_labels import CTLabels, StructureLabel
 from .device import choose_device, cpu_has_bfloat16, memory_is_full, sensible_threads, thread_count
 from .errors import DeviceError
 from .label_settings import ALL, AS_PUBLISHED, BODY, Estimate, LabelSettings
 from .pace import Pace, Progress
 from .speed import Speed
+from .volume import Volume
 
 IN_MEMORY = 2 << 30
 """Features up to this size (bytes) are kept in memory, larger ones on disk."""

@@ -47,7 +47,7 @@ def installed_models(format: str = FORMAT) -> tuple[str, ...]:
 
     A damaged description counts as of the usual format, so that its fault is heard of.
     """
-    return tuple(name for name in taken_names() if _format(user_model_folder() / name) in _kinds(format))
+    return tuple(name for name in taken_names() if format_of(user_model_folder() / name) in _kinds(format))
 
 
 def taken_names() -> tuple[str, ...]:
@@ -57,6 +57,18 @@ def taken_names() -> tuple[str, ...]:
     except OSError:
         return ()
     return tuple(sorted(folder.name for folder in folders if (folder / DESCRIPTION).is_file()))
+
+
+def resource_folder() -> Path:
+    """``Resources`` beside the package in the source and Slicer trees, inside it when installed by pip."""
+    package = Path(__file__).resolve().parents[1]
+    beside = package.parent / "Resources"
+    return beside if (beside / "Models").is_dir() else package / "Resources"
+
+
+def bundled_names() -> tuple[str, ...]:
+    """Names of the models that come with the program, which no other model may have."""
+    return tuple(sorted(path.parent.name for path in resource_folder().glob(f"Models/*/{DESCRIPTION}")))
 
 
 def installed_model_folder(name: str) -> Path:
@@ -92,7 +104,8 @@ def _kinds(format: str) -> tuple[str | None, ...]:
     return (format, None) if format == FORMAT else (format,)
 
 
-def _format(folder: Path) -> str | None:
+def format_of(folder: Path) -> str | None:
+    """What the description of the model in ``folder`` says it is; None where it cannot be read."""
     try:
         return json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["format"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 from mrml.synthesize.bench import ct_node, phantom
-from panel.synthesize.bench import new_drr_bench
+from panel.synthesize.bench import Parameters, new_drr_bench
 
 
 @pytest.fixture
@@ -132,6 +132,83 @@ def test_views_can_be_looked_at_while_names_are_searched_and_the_search_stopped(
     bench.ui.namesStopButton.click()
     bench.wait()
     assert bench.message().endswith("Stopped.") and bench.ui.namesButton.enabled
+
+
+def estimated(bench) -> str:
+    """What the tab says that the search will take, once it knows."""
+    told = bench.ui.namesEstimateLabel
+    bench.until(lambda: "window" in told.text and not told.isHidden())
+    return told.text
+
+
+def test_what_it_takes_is_said_before_it_starts_and_again_for_what_else_is_asked(bench, ct):
+    assert bench.ui.namesEstimateLabel.isHidden()
+    bench.ui.namesEdit.setText("liver")
+    assert "about" in estimated(bench) and "done before" not in estimated(bench)
+    assert bench.panel.context.labels is None and bench.ui.namesButton.enabled
+    find(bench, "liver")
+    assert "done before" in estimated(bench)
+    bench.ui.namesEdit.setText("")
+    assert bench.ui.namesEstimateLabel.isHidden()
+
+
+def test_a_name_that_may_mean_several_is_told_while_it_is_typed(bench, ct):
+    bench.ui.namesEdit.setText("knee")
+    bench.until(lambda: "can mean" in bench.ui.namesEstimateLabel.text)
+
+
+def test_a_region_of_interest_that_is_created_lies_around_the_ct_and_limits_the_search(bench, ct):
+    whole = extent_of(find(bench, "liver"))
+    bench.ui.namesRegionSelector.addNode()
+    region, bounds, around = bench.panel.names.region, [0.0] * 6, [0.0] * 6
+    ct.GetRASBounds(bounds)
+    region.GetRASBounds(around)
+    assert around == pytest.approx(bounds) and region.GetDisplayNode() is not None
+    region.SetCenter(0, 20, 12)
+    region.SetSize(40, 40, 30)
+    assert bench.ui.namesEstimateLabel.isHidden(), "what is said is of the region as it was"
+    estimated(bench)
+    part = extent_of(find(bench, "liver"))
+    assert all(low >= was for low, was in zip(part[0::2], whole[0::2], strict=True))
+    assert part != whole and 2 * (part[1] - part[0]) <= 40 and 3 * (part[5] - part[4]) <= 30
+
+
+def extent_of(node) -> tuple[int, ...]:
+    return node.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap").GetExtent()
+
+
+def test_a_region_that_misses_the_ct_or_is_empty_is_told(bench, ct):
+    region = bench.scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "R")
+    bench.ui.namesRegionSelector.setCurrentNode(region)
+    find(bench, "liver")
+    assert "R is empty" in bench.message()
+    region.SetCenter(9000, 0, 0)
+    region.SetSize(10, 10, 10)
+    find(bench, "liver")
+    assert "outside" in bench.message() and bench.panel.context.labels is None
+
+
+def test_the_region_comes_back_with_the_scene(bench, ct):
+    parameters = Parameters(bench.scene)
+    bench.panel.setParameters(parameters)
+    region = bench.scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "R")
+    bench.ui.namesRegionSelector.setCurrentNode(region)
+    bench.panel.remember()
+    bench.panel.setParameters(None)
+    assert bench.panel.names.region is None
+    bench.panel.setParameters(parameters)
+    assert bench.panel.names.region is region
+
+
+def test_values_that_are_no_hounsfield_units_are_told_before_the_model_is_loaded(bench, monkeypatch):
+    from FluoroSAMSlicerLib.segmentation import Labeller
+
+    monkeypatch.setattr(Labeller, "load", lambda *_: pytest.fail("the model was loaded"))
+    scaled = phantom()[0].astype(np.float32) / 1000
+    bench.ui.ctSelector.setCurrentNode(ct_node(bench.scene, scaled, "scaled"))
+    bench.wait()
+    find(bench, "liver")
+    assert "no Hounsfield units" in bench.message()
 
 
 def test_the_ct_that_went_away_meanwhile_is_told(bench, ct):

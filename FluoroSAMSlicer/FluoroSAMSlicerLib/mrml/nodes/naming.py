@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import colorsys
-import re
 import zlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from ...anatomy import (
-    AmbiguousName,
-    AnatomyError,
-    Code,
-    InvalidName,
-    Structure,
-    UnknownName,
-    interpret,
-    search,
-    vocabulary,
-)
+from ...anatomy import AmbiguousName, Code, Structure, UnknownName, interpret, search, vocabulary
 
 TISSUE = Code("SCT", "85756007", "Tissue")
 ALTERNATIVES = 8
@@ -43,28 +32,6 @@ class NameChoice:
     @property
     def title(self) -> str:
         return self.structure.name if self.structure else self.typed
-
-
-def names_in(text: str) -> list[str]:
-    """The names in a line, parted by semicolons, line ends, commas and "and".
-
-    A comma or "and" within a name parts nothing: "femur, left" and "nasal cavity and sinuses" are one.
-    """
-    found: list[str] = []
-    for part in re.split(r"[;\n]", text):
-        names: list[str] = []
-        for piece in filter(None, (piece.strip() for piece in part.split(","))):
-            if names and not is_known(piece) and is_known(f"{names[-1]}, {piece}"):
-                names[-1] = f"{names[-1]}, {piece}"
-            else:
-                names.append(piece)
-        found += [name for whole in names for name in _parted_by_and(whole)]
-    return found or [text]
-
-
-def _parted_by_and(text: str) -> list[str]:
-    pieces = re.split(r"\s+(?:and|&|\+)\s+", text)
-    return pieces if not is_known(text) and all(map(is_known, pieces)) else [text]
 
 
 @lru_cache(maxsize=256)
@@ -121,15 +88,3 @@ def leaves(structure: Structure) -> list[Structure]:
     if not structure.is_group:
         return [structure]
     return [leaf for member in structure.members if member in known for leaf in leaves(known[member])]
-
-
-@lru_cache(maxsize=1000)
-def is_known(text: str) -> bool:
-    """Whether the vocabulary has a structure, or several, for ``text``."""
-    try:
-        interpret(text)
-    except (UnknownName, InvalidName):
-        return False
-    except AnatomyError:
-        return True
-    return True

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ...anatomy import interpret
+from ...anatomy import interpret, is_known, names_in
 from ...segmentation import Prompt
 from ..errors import SceneError
 from ..nodes.image_state import check_volume
-from ..nodes.naming import NameChoice, is_known, key_of, leaves, meaning, name_choice, names_in
+from ..nodes.naming import NameChoice, key_of, leaves, meaning, name_choice
 from ..nodes.placement import image_size
 from .answers import Answers
 from .images import Images

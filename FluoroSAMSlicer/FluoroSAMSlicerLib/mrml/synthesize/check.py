@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ...anatomy import AnatomyError, interpret
+from ...anatomy import AnatomyError, interpret, names_in
 from ...segmentation.overlap import dice
 from ..nodes.masks import TakenMask
-from ..nodes.naming import key_of, meaning, names_in
+from ..nodes.naming import key_of, meaning
 from ..segment.job import Cancel, Cancelled, Progress, Request, Result
 from ..segment.scene import NeedsConfirmation
 from .patient import is_unnamed

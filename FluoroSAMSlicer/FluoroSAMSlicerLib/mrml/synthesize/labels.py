@@ -11,15 +11,15 @@ import numpy as np
 
 from ..errors import SceneError
 from ..library import scene_library
-from ..nodes.naming import names_in
 from ..nodes.segments import LABELMAP, TAG_PREFIX, add_with_display
 from ..segment.job import Cancel, Cancelled, Progress
 from .patient import grid_of, take_patient
+from .region import corners_of
 
 if TYPE_CHECKING:
-    from ...segmentation import CTLabels, Labeller, LabelSettings
+    from ...segmentation import CTLabels, Estimate, Labeller, LabelSettings
 
-LABELS = "labels"
+LABELS, ESTIMATE = "labels", "estimate"
 OF_CT = TAG_PREFIX + "labelsOf"
 """Role of the node reference from a segmentation that was made here to its CT."""
 
@@ -32,7 +32,10 @@ IN_SLICER = (
 
 @dataclass(frozen=True, eq=False)
 class LabelRequest:
-    """``hu`` (K, J, I) of the scene, not copied, with its index to world (4, 4) LPS mm; what to find, and how."""
+    """``hu`` (K, J, I) of the scene, not copied, with its index to world (4, 4) LPS mm; what to find, and how.
+
+    ``kind`` is LABELS, or ESTIMATE to hear only what it will take.
+    """
 
     title: str
     ct_id: str
@@ -47,10 +50,11 @@ class LabelRequest:
 
 @dataclass(frozen=True, eq=False)
 class LabelResult:
-    """``matrix`` is the index to world that the CT had when it was taken."""
+    """``matrix`` is the index to world that the CT had when it was taken, ``doubt`` why it may be no CT."""
 
     labels: CTLabels
     matrix: np.ndarray
+    doubt: str = ""
 
 
 def installed_label_models() -> tuple[str, ...]:
@@ -67,10 +71,13 @@ def how_to_install() -> str:
     return HOW_TO_INSTALL + IN_SLICER
 
 
-def label_request(ct_node, text: str, model: str, plan: str = "exact") -> LabelRequest:
+def label_request(
+    ct_node, text: str, model: str, plan: str = "exact", roi_node=None, kind: str = LABELS
+) -> LabelRequest:
     """Ask for the structures that ``text`` names, parted by commas or semicolons, in a CT volume node.
 
-    Raises SceneError for a node that is no CT, SatError and AnatomyError for names that cannot be asked for.
+    ``roi_node``: a region of interest that is looked at alone. Raises SceneError for a node that is no CT or an empty
+    region, SatError and AnatomyError for names that cannot be asked for.
     """
     from ...sat import request
     from ...segmentation import LabelSettings
@@ -80,16 +87,18 @@ def label_request(ct_node, text: str, model: str, plan: str = "exact") -> LabelR
     if not text.strip():
         raise SceneError("Type the names of structures first, such as: liver, left femur, ribs.")
     patient = take_patient(ct_node)
-    names = tuple(names_in(text))
-    request(names)
+    request([text])
+    region = corners_of(roi_node) if roi_node is not None else "body" if plan == "fast" else "all"
     return LabelRequest(
         f"Structures of {patient.name}",
         ct_node.GetID(),
         patient.hu,
         patient.to_world,
-        names,
+        (text,),
         model,
-        LabelSettings(plan, region="body" if plan == "fast" else "all"),
+        LabelSettings(plan, region=region),
+        kind,
+        kind,
     )
 
 
@@ -106,22 +115,22 @@ class LabelEngine:
 
     def compute(
         self, asked: LabelRequest, cancelled: Cancel | None = None, progress: Progress | None = None
-    ) -> LabelResult:
-        """Raises Cancelled, SatError and its kin."""
+    ) -> LabelResult | Estimate:
+        """The labels, or the estimate of a request of that kind. Raises Cancelled, SatError and its kin."""
         from ...sat import SatCancelled
-        from ...segmentation import Labeller, Volume
+        from ...segmentation import Volume
 
         tell = progress or (lambda fraction, text: None)
-        if self._labeller is None or self._labeller[0] != asked.model:
-            self.release()
-            tell(-1, "loading the model")
-            self._labeller = asked.model, Labeller.load(asked.model)
-        labeller = self._labeller[1]
         volume = Volume(asked.hu, grid_of(asked.hu.shape, asked.to_world))
+        # What cannot be is told before the model is loaded.
+        doubt = volume.require_fit(asked.settings.modality)
         try:
+            labeller = self._loaded(asked.model, tell)
             tell(-1, "preparing the CT")
             estimate = labeller.estimate(volume, asked.names, asked.settings)
-            whole = _minutes(estimate.seconds)
+            if asked.kind == ESTIMATE:
+                return estimate
+            whole = duration(estimate.seconds)
 
             def told(fraction: float, text: str) -> None:
                 tell(fraction, f"{text}, about {whole} in all")
@@ -129,7 +138,16 @@ class LabelEngine:
             labels = labeller.label(volume, asked.names, asked.settings, told, cancelled)
         except SatCancelled as error:
             raise Cancelled(str(error)) from error
-        return LabelResult(labels, asked.to_world)
+        return LabelResult(labels, asked.to_world, doubt)
+
+    def _loaded(self, model: str, tell: Progress) -> Labeller:
+        from ...segmentation import Labeller
+
+        if self._labeller is None or self._labeller[0] != model:
+            self.release()
+            tell(-1, "loading the model")
+            self._labeller = model, Labeller.load(model)
+        return self._labeller[1]
 
 
 def add_labels(scene, asked: LabelRequest, result: LabelResult):
@@ -195,8 +213,16 @@ def told(result: LabelResult) -> str:
     parts = [f"{len(found)} structures found." if len(found) != 1 else "1 structure found."]
     if lost:
         parts.append(f"Not found: {_listed(lost)}.")
-    parts += [f"{note[:1].upper()}{note[1:]}." for note in result.labels.notes]
+    notes = (*result.labels.notes, *([result.doubt] if result.doubt else []))
+    parts += [f"{note[:1].upper()}{note[1:]}." for note in notes]
     return " ".join(parts)
+
+
+def estimate_told(estimate: Estimate) -> str:
+    """What a search will take, for the user."""
+    windows = f"{estimate.windows} window{'s' * (estimate.windows != 1)}"
+    kept = f", {estimate.kept} done before" if estimate.kept else ""
+    return f"{windows}{kept}: about {duration(estimate.seconds)}"
 
 
 def _labelmap(ct_node, label):
@@ -224,5 +250,7 @@ def _listed(labels: Sequence, most: int = 6) -> str:
     )
 
 
-def _minutes(seconds: float) -> str:
-    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
+def duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

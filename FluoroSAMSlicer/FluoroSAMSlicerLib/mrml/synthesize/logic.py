@@ -25,6 +25,8 @@ from ..segment.job import Cancelled
 from .check import CheckRequest, CheckResult, DiceRow, apply_answer, check_request, compute_check
 from .job import PREVIEW, RENDER, SAMPLES, SET, Engine, Preview, RenderedView, Request, Samples
 from .labels import (
+    ESTIMATE,
+    LABELS,
     LabelEngine,
     LabelRequest,
     LabelResult,
@@ -34,6 +36,7 @@ from .labels import (
     label_request,
 )
 from .patient import LabelChoice, grid_of, index_to_world, label_choices, take_patient
+from .region import fit_region
 from .scene import add_rendered, geometry_of, truth_of
 from .view import RAS_TO_LPS, ViewSettings, preset_names, preset_view
 
@@ -131,20 +134,27 @@ class Logic:
         """Names of the installed models that find structures in a CT."""
         return installed_label_models()
 
-    def labelRequest(self, ctNode, names: str, model: str = "", plan: str = "exact") -> LabelRequest:
+    def labelRequest(
+        self, ctNode, names: str, model: str = "", plan: str = "exact", roiNode=None, estimate: bool = False
+    ) -> LabelRequest:
         """Find structures of a CT by their names, parted by commas; ``model`` by default the first installed.
 
-        ``plan`` is "exact" or "fast". Raises SceneError, SatError, AnatomyError.
+        ``plan`` is "exact" or "fast"; with ``roiNode``, a markups ROI, only that box is looked at. With ``estimate``
+        the result is what the search will take, a `segmentation.Estimate`. Raises SceneError, SatError, AnatomyError.
         """
         chosen = model or next(iter(self.labelModels()), "")
         if not chosen:
             raise SceneError(how_to_install())
-        return label_request(ctNode, names, chosen, plan)
+        return label_request(ctNode, names, chosen, plan, roiNode, ESTIMATE if estimate else LABELS)
 
-    def label(self, ctNode, names: str, model: str = "", plan: str = "exact"):
+    def label(self, ctNode, names: str, model: str = "", plan: str = "exact", roiNode=None):
         """Find structures of a CT by their names; the segmentation node that holds them, ready for `render`."""
-        request = self.labelRequest(ctNode, names, model, plan)
+        request = self.labelRequest(ctNode, names, model, plan, roiNode)
         return self.apply(request, self.compute(request))
+
+    def fitRegion(self, roiNode, ctNode) -> None:
+        """Put a new region of interest around all of the CT."""
+        fit_region(roiNode, ctNode)
 
     def checkRequest(self, volumeNode) -> CheckRequest:
         """Ask the model for every structure whose true mask a rendered image has."""

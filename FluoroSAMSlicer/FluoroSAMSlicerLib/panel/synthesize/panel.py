@@ -116,6 +116,7 @@ class Panel:
             with self._restoring:
                 self.context.image = None
                 self.patient.choose(None, None)
+                self.names.chooseRegion(None)
                 self.dice.fill(())
                 self.context.status.clear()
             self.refresh()
@@ -126,6 +127,7 @@ class Panel:
             self.view.show(self.context.view)
             self.set.form.show(_loaded(parameters.drrSet))
             self.context.image = parameters.drrImage
+            self.names.chooseRegion(parameters.drrRegion)
             self.patient.choose(parameters.drrCT, parameters.drrLabels, _loaded(parameters.drrLeftOut) or ())
         self._draw()
         self.refresh()
@@ -140,6 +142,7 @@ class Panel:
             parameters.drrCT = context.ct
             parameters.drrLabels = context.labels
             parameters.drrImage = context.image
+            parameters.drrRegion = self.names.region
             parameters.drrView = json.dumps(context.view.to_json())
             parameters.drrSet = json.dumps(self.set.form.content())
             parameters.drrLeftOut = json.dumps(self.patient.leftOut)
@@ -155,6 +158,7 @@ class Panel:
         else:
             self.preview()
         self._draw()
+        self.names.changed()
         self.onLabels()
 
     def onLabels(self) -> None:

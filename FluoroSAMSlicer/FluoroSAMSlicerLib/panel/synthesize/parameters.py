@@ -1,7 +1,7 @@
 """What the Synthesize tab keeps in the scene. Images carry their own geometry."""
 
 # No postponed annotations here: Slicer's wrapper reads the types when the class is made.
-from slicer import vtkMRMLDisplayableNode, vtkMRMLScalarVolumeNode
+from slicer import vtkMRMLDisplayableNode, vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
 
@@ -13,6 +13,7 @@ class Parameters:
     drrCT: vtkMRMLScalarVolumeNode
     drrLabels: vtkMRMLDisplayableNode
     drrImage: vtkMRMLScalarVolumeNode
+    drrRegion: vtkMRMLMarkupsROINode
     drrView: str
     drrSet: str
     drrLeftOut: str

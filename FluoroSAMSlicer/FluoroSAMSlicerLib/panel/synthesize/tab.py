@@ -54,7 +54,9 @@ def synthesize_panel(
         )
         panel.dice = DiceSection(ui, context, onOpen, panel.check)
         panel.view = ViewSection(ui, context, panel.onView, panel.centre, panel.render, panel.onShown)
-        panel.names = NamesSection(ui, context, settings, BackgroundJobs(logic.compute), panel.onLabelled)
+        panel.names = NamesSection(
+            ui, context, settings, BackgroundJobs(logic.compute), panel.onLabelled, panel.rememberSoon
+        )
         panel.patient = PatientSection(ui, context, panel.onPatient, panel.onLabels)
 
     return Panel(ui, context, views, parts)
