@@ -45,8 +45,10 @@ def _limb(name, centre, field_mm, weight, joint=False, finest_mm=2.5, **more) ->
 
 
 REGIONS = (
-    Region("chest", ("left lung upper lobe", "right lung lower lobe"), (300, 440), 20, lateral=0.15, oblique=0.03,
-           tilt_deg=-12, tilt_sd_deg=13),
+    Region("chest", ("left lung upper lobe", "right lung lower lobe"), (300, 440), 13, lateral=0.2, oblique=0.03),
+    # The clavicles of a standing patient lie on the lungs; of scans with raised arms they do so from above only.
+    Region("chest", ("left lung upper lobe", "right lung lower lobe"), (300, 440), 7, lateral=0.0, oblique=0.0,
+           tilt_deg=-20, tilt_sd_deg=9),
     Region("ribs", ("{side}rib 4", "{side}rib 9"), (200, 340), 2, lateral=0.0, oblique=0.5),
     Region("abdomen", ("L2 vertebra",), (220, 440), 11, lateral=0.2, oblique=0.12),
     Region("thoracic spine", ("T7 vertebra",), (180, 380), 3, lateral=0.5),
