@@ -64,7 +64,6 @@ class Panel:
         parts(self)
         context.jobs = self.jobs
         self.view.show(context.view)
-        context.ready = self.install.check()
         self._sceneObservations.add(
             context.logic.scene, [slicer.vtkMRMLScene.NodeRemovedEvent], self._onNodeRemoved
         )
