@@ -164,6 +164,9 @@ def use(folder: Path) -> dict:
         for title in ("PNG masks", "Slicer segmentation"):
             place = folder / "written" / EXPORTS[title]
             measure(f"export of it, {title}", actions.export(tab, title, place))
+        actions.many_segments(tab)
+        place = folder / "written" / "many.seg.nrrd"
+        measure(f"export of {actions.MANY}", actions.export(tab, "Slicer segmentation", place))
     with new_drr_bench(application, folder) as tab:
         image = actions.checked_image(tab)
         measure(f"Dice of {actions.MANY}", actions.check(tab, image))

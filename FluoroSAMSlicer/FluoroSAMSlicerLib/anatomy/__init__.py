@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from .catalogue import complete, search
-from .errors import AmbiguousName, AnatomyError, InvalidName, UnknownName
+from .errors import AmbiguousName, AnatomyError, InvalidName, NegatedName, UnknownName
 from .index import Vocabulary, vocabulary
 from .resolution import interpret, resolve
 from .structure import Code, Completion, Match, Structure
@@ -20,6 +20,7 @@ __all__ = [
     "Completion",
     "InvalidName",
     "Match",
+    "NegatedName",
     "Structure",
     "UnknownName",
     "Vocabulary",

@@ -13,6 +13,7 @@ from ...anatomy import (
     AnatomyError,
     Code,
     InvalidName,
+    NegatedName,
     Structure,
     UnknownName,
     interpret,
@@ -71,7 +72,7 @@ def _parted_by_and(text: str) -> list[str]:
 def name_choice(text: str) -> NameChoice:
     """What one name means, and what else it may mean; asked for again and again while a line is typed.
 
-    Raises InvalidName for a text that cannot be a name.
+    Raises InvalidName for a text that cannot be a name, and NegatedName.
     """
     choice = meaning(text)
     if choice.structure is None:
@@ -81,13 +82,18 @@ def name_choice(text: str) -> NameChoice:
 
 
 def meaning(text: str) -> NameChoice:
-    """`name_choice` without the search for what else a name that was understood may mean."""
+    """`name_choice` without the search for what else a name that was understood may mean.
+
+    Raises NegatedName too: sent to the model as typed, it would be answered with what it denies.
+    """
     typed = " ".join(text.split())
     try:
         match = interpret(text)
     except AmbiguousName as error:
         meant = tuple(match.structure for match in error.candidates)
         return NameChoice(typed, None, meant, ambiguous=True, message=str(error))
+    except NegatedName:
+        raise
     except UnknownName as error:
         known = vocabulary()
         near = tuple(known[name] for name in error.nearest if name in known)
