@@ -281,6 +281,8 @@ class Panel:
             return _("Choose a CT and its structures.")
         if self.context.image is None:
             return _("Turn the C-arm, then press Render.")
+        if self.ui.diceTable.rowCount:
+            return _("Open the image to see its masks, or turn the C-arm.")
         return _("Press Dice, or open the image.")
 
     def refresh(self) -> None:
