@@ -59,14 +59,16 @@ class LateTab:
         self._over, self._left, self.panel = True, None, None
 
     def _onTurn(self) -> None:
-        if self._left is not None:
-            self._step()
+        self._step()
         if self._left is not None:
             self._timer.start()
 
     def _step(self) -> None:
+        left = self._left
+        if left is None:
+            return
         try:
-            next(self._left)
+            next(left)
         except StopIteration as end:
             self._timer.stop()
             self._over, self._left, self.panel = True, None, end.value

@@ -25,7 +25,7 @@ class Sides:
         """Keep a mask of ``structure`` on the image of this key; what the user should know of it and of the other
         side's, "" if there is nothing."""
         other = mirrored(structure)
-        if other is None:
+        if structure is None or other is None:
             return ""
         self._masks.pop((image, structure.name), None)
         self._masks[image, structure.name] = cut
