@@ -40,6 +40,7 @@ evaluation: .venv-test/installed
 
 screenshots: .venv-test/installed
 	.venv-test/$(BIN)/python Testing/panel/segment/screenshot.py Resources/Screenshots/segment_tab.png
+	.venv-test/$(BIN)/python Testing/panel/segment/screenshot.py Resources/Screenshots/run_row.png run
 
 .venv-demo/installed: EXTRA := standalone
 .venv-test/installed: EXTRA := test

@@ -75,10 +75,12 @@ def loadRadiograph(path):
 
 
 class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Its tabs are made in the turns of the event loop after it was opened. ``panel`` and ``synthesis`` do what is
+    left of that for a script that asks for them sooner; both are None in a Slicer that is too old."""
+
     logic = None
-    panel = None
-    tabs = None
-    _synthesis = None
+    segmentTab = synthesizeTab = tabs = None
+    _inside = False
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
@@ -90,50 +92,83 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.layout.addWidget(label)
             self.layout.addStretch(1)
             return
-        from FluoroSAMSlicerLib.panel.dialogs import Dialogs
+        from FluoroSAMSlicerLib.panel.late_tab import LateTab
         from FluoroSAMSlicerLib.panel.segment.slice_views import SliceViews
-        from FluoroSAMSlicerLib.panel.segment.tab import segment_panel
 
         self.logic = FluoroSAMSlicerLogic()
         slicer.app.connect("aboutToQuit()", self.cleanup)
-        window = slicer.util.mainWindow()
         self.views = SliceViews(slicer.app.layoutManager())
-        self.panel = segment_panel(RESOURCES, self.logic.segmentLogic, Dialogs(window), self.views, window)
+        self.segmentTab = LateTab(self.segmentSteps, self.onMade)
+        self.synthesizeTab = LateTab(self.synthesizeSteps, self.onMade)
         self.tabs = qt.QTabWidget()
         self.tabs.setTabBarAutoHide(True)
-        self.tabs.addTab(self.panel.ui.root, _("Segment"))
-        self.page = qt.QWidget()
-        qt.QVBoxLayout(self.page).setContentsMargins(0, 0, 0, 0)
-        self.tabs.addTab(self.page, _("Synthesize"))
+        self.tabs.addTab(self.segmentTab.page, _("Segment"))
+        self.tabs.addTab(self.synthesizeTab.page, _("Synthesize"))
         self.tabs.connect("currentChanged(int)", self.onTab)
         self.layout.addWidget(self.tabs)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneChanged)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneChanged)
+        self.segmentTab.start()
         # After a reload Slicer does not enter the module again.
-        if getattr(self.parent, "isEntered", False):
+        if self.entered:
             self.enter()
 
     @property
-    def synthesis(self):
-        """The Synthesize tab, made when it is first asked for, so that the module opens sooner."""
-        if self._synthesis is None and self.panel is not None:
-            from FluoroSAMSlicerLib.panel.dialogs import Dialogs
-            from FluoroSAMSlicerLib.panel.synthesize.big_views import BigViews
-            from FluoroSAMSlicerLib.panel.synthesize.tab import synthesize_panel
+    def panel(self):
+        return self.segmentTab.finish() if self.segmentTab is not None else None
 
-            dialogs = Dialogs(slicer.util.mainWindow())
-            large = BigViews(slicer.app.layoutManager(), self.views)
-            self._synthesis = synthesize_panel(
-                RESOURCES, self.logic.drrLogic, dialogs, self.openInSegmentTab, large
-            )
-            self.page.layout().addWidget(self._synthesis.ui.root)
-            if getattr(self.parent, "isEntered", False):
-                self._synthesis.setParameters(self.logic.getSynthesizeParameters())
-        return self._synthesis
+    @property
+    def synthesis(self):
+        return self.synthesizeTab.finish() if self.panel is not None else None
+
+    @property
+    def entered(self):
+        return self._inside or getattr(self.parent, "isEntered", False)
+
+    def segmentSteps(self):
+        from FluoroSAMSlicerLib.panel.dialogs import Dialogs
+
+        logic = self.logic.segmentLogic
+        yield
+        from FluoroSAMSlicerLib.panel.segment.tab import segment_steps
+
+        yield
+        window = slicer.util.mainWindow()
+        return (yield from segment_steps(RESOURCES, logic, Dialogs(window), self.views, window))
+
+    def synthesizeSteps(self):
+        # Steps of both tabs may fall into one turn.
+        while self.segmentTab.making:
+            yield
+        from FluoroSAMSlicerLib.panel.dialogs import Dialogs
+        from FluoroSAMSlicerLib.panel.synthesize.big_views import BigViews
+
+        logic = self.logic.drrLogic
+        yield
+        from FluoroSAMSlicerLib.panel.synthesize.tab import synthesize_steps
+
+        yield
+        dialogs = Dialogs(slicer.util.mainWindow())
+        large = BigViews(slicer.app.layoutManager(), self.views)
+        return (yield from synthesize_steps(RESOURCES, logic, dialogs, self.openInSegmentTab, large))
+
+    def madeTabs(self):
+        """The tabs that have their panel."""
+        return [
+            tab for tab in (self.segmentTab, self.synthesizeTab) if tab is not None and tab.panel is not None
+        ]
+
+    def onMade(self, tab):
+        """A tab has its panel: it takes over the scene, and the views where it is looked at."""
+        if self.entered:
+            self.giveParameters(tab)
+            if self.tabs.currentIndex == (tab is self.synthesizeTab):
+                self.showTab(self.tabs.currentIndex)
 
     def enter(self):
-        if self.panel is not None:
+        self._inside = True
+        if self.tabs is not None:
             self.takeAllHeight()
             self.setParameters()
             self.showTab(self.tabs.currentIndex)
@@ -145,23 +180,26 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.parent.setSizePolicy(policy)
 
     def exit(self):
-        if self.panel is not None:
-            self.panel.exit()
-            if self._synthesis is not None:
-                self._synthesis.exit()
+        self._inside = False
+        for tab in self.madeTabs():
+            tab.panel.exit()
 
     def onTab(self, index):
-        if getattr(self.parent, "isEntered", False):
+        if self.entered:
             self.showTab(index)
 
     def showTab(self, index):
-        """Give the mouse, the keys and the views to the tab that is looked at."""
-        shown, hidden = (self.synthesis, self.panel) if index else (self.panel, self._synthesis)
-        if hidden is not None:
-            hidden.exit()
-        if hidden is self.panel:
+        """Give the mouse, the keys and the views to the tab that is looked at, as soon as it is made."""
+        tabs = self.segmentTab, self.synthesizeTab
+        shown, hidden = tabs[index], tabs[1 - index]
+        if hidden.panel is not None:
+            hidden.panel.exit()
+        if index:
             self.views.restore()
-        shown.enter()
+        if shown.panel is not None:
+            shown.panel.enter()
+        else:
+            shown.start()
 
     def openInSegmentTab(self, volumeNode):
         self.tabs.setCurrentIndex(0)
@@ -169,26 +207,31 @@ class FluoroSAMSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         self.removeObservers()
-        if self.panel is not None:
-            self.panel.cleanup()
-            if self._synthesis is not None:
-                self._synthesis.cleanup()
+        for tab in self.madeTabs():
+            tab.panel.cleanup()
+        for tab in (self.segmentTab, self.synthesizeTab):
+            if tab is not None:
+                tab.stop()
+        if self.logic is not None:
             self.logic.close()
-            self.panel = self._synthesis = None
 
     def setParameters(self):
-        self.panel.setParameters(self.logic.getParameters())
-        if self._synthesis is not None:
-            self._synthesis.setParameters(self.logic.getSynthesizeParameters())
+        for tab in self.madeTabs():
+            self.giveParameters(tab)
+
+    def giveParameters(self, tab):
+        ofSegment = tab is self.segmentTab
+        tab.panel.setParameters(
+            self.logic.getParameters() if ofSegment else self.logic.getSynthesizeParameters()
+        )
 
     def onSceneStartClose(self, _caller, _event):
-        self.panel.setParameters(None)
-        if self._synthesis is not None:
-            self._synthesis.setParameters(None)
+        for tab in self.madeTabs():
+            tab.panel.setParameters(None)
 
     def onSceneChanged(self, _caller, _event):
         """Another scene: its parameters are read by a new wrapper, since the old one keeps values."""
-        if getattr(self.parent, "isEntered", False):
+        if self.entered:
             self.setParameters()
 
     def onReload(self):

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from FluoroSAMSlicerLib.anatomy import AmbiguousName, UnknownName, interpret, named_structure, resolve, search
+from FluoroSAMSlicerLib.anatomy import (
+    AmbiguousName,
+    NegatedName,
+    UnknownName,
+    interpret,
+    named_structure,
+    resolve,
+    search,
+)
 
 FIVE = ("first", "second", "third", "fourth", "fifth")
 
@@ -189,8 +197,9 @@ def test_what_hospitals_write_is_understood(typed, structure):
      "no left lung"],
 )  # fmt: skip
 def test_negations_are_not_understood_as_what_they_deny(typed):
-    with pytest.raises(UnknownName, match="says what is not meant"):
+    with pytest.raises(NegatedName, match="says what is not meant; type what is.") as told:
         resolve(typed)
+    assert isinstance(told.value, UnknownName) and "fluorosam" not in str(told.value)
     assert named_structure(typed) is None
 
 

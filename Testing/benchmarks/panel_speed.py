@@ -3,9 +3,9 @@
     python Testing/benchmarks/panel_speed.py [--runs 5] [--against CHECKOUT]
 
 Both tabs run without Slicer, with the scene's real nodes, the bundled model and no display, each run in a process of
-its own. With ``--against`` another checkout is measured in turn, so that both meet the same machine. For each action:
-milliseconds of all its turns of the event loop, of the longest one, and both as multiples of the update of one empty
-segment; medians of the runs.
+its own that finds all code compiled, as an installed extension does. With ``--against`` another checkout is measured
+in turn, so that both meet the same machine. For each action: milliseconds of all its turns of the event loop, of the
+longest one, and both as multiples of the update of one empty segment; medians of the runs.
 """
 
 from __future__ import annotations
@@ -22,24 +22,29 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("open", "use")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--against", type=Path, help="another checkout that has this script")
-    parser.add_argument("--once", choices=("open", "use"), help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=PARTS, help="measure the opening, or the use, alone")
+    parser.add_argument("--once", choices=PARTS, help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if wanted.once:
         once(wanted.once)
         return
     checkouts = [ROOT, *([wanted.against.resolve()] if wanted.against else [])]
+    parts = [wanted.only] if wanted.only else PARTS
     figures = {checkout: defaultdict(list) for checkout in checkouts}
-    for _ in range(wanted.runs):
-        for checkout in checkouts:
-            for part in ("open", "use"):
-                for name, values in one_run(checkout, part).items():
-                    figures[checkout][name].append(values)
+    with tempfile.TemporaryDirectory() as compiled:
+        for number in range(wanted.runs + 1):
+            for checkout in checkouts:
+                for part in parts:
+                    for name, values in one_run(checkout, part, compiled).items():
+                        # The first run compiles.
+                        figures[checkout][name] += [values] if number else []
     for checkout in checkouts:
         print(f"{checkout}: milliseconds (multiples of the update of an empty segment), {wanted.runs} runs")
         unit = median(figures[checkout]["empty segment"])
@@ -53,9 +58,11 @@ def main() -> None:
                 )
 
 
-def one_run(checkout: Path, part: str) -> dict:
+def one_run(checkout: Path, part: str, compiled: str) -> dict:
     command = [sys.executable, str(checkout / "Testing/benchmarks/panel_speed.py"), "--once", part]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    environment = os.environ | {"PYTHONPYCACHEPREFIX": compiled}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -70,7 +77,7 @@ def once(part: str) -> None:
 
 
 def opening(folder: Path) -> dict:
-    """From nothing imported to both tabs shown, as on the first visit of the module."""
+    """From nothing imported to a panel that can be used, as on the first visit of the module; then the other tab."""
     import slicer
     from panel import bench, main_thread, slicer_parts
     from PySide6 import QtWidgets
@@ -87,8 +94,17 @@ def opening(folder: Path) -> dict:
         kept.append(widget)
 
     kept: list = []
-    taken = main_thread.cost(application, visit, lambda: False)
-    return {"first opening": (taken.total_ms, taken.longest_ms)}
+    parent.show()
+    taken = main_thread.cost(application, visit, lambda: kept[0].segmentTab.making)
+    (widget,) = kept
+    other = main_thread.cost(
+        application, lambda: widget.tabs.setCurrentIndex(1), lambda: widget.synthesizeTab.making
+    )
+    assert widget.panel.context.ready and widget.synthesis.ui.root.isVisible()
+    figures = {"empty segment": main_thread.cost_of_an_update(scene)}
+    for name, one in (("first opening", taken), ("the Synthesize tab, first shown", other)):
+        figures[name] = one.total_ms, one.longest_ms
+    return figures
 
 
 def opened(bench, slicer, slicer_parts, application):
@@ -148,6 +164,9 @@ def use(folder: Path) -> dict:
         for title in ("PNG masks", "Slicer segmentation"):
             place = folder / "written" / EXPORTS[title]
             measure(f"export of it, {title}", actions.export(tab, title, place))
+        actions.many_segments(tab)
+        place = folder / "written" / "many.seg.nrrd"
+        measure(f"export of {actions.MANY}", actions.export(tab, "Slicer segmentation", place))
     with new_drr_bench(application, folder) as tab:
         image = actions.checked_image(tab)
         measure(f"Dice of {actions.MANY}", actions.check(tab, image))

@@ -54,22 +54,34 @@ def export(bench, title: str, path):
 
 def checked_image(bench, side: int = 1024, count: int = MANY):
     """A rendered image with so many true masks, discs of which many overlap; its volume node."""
-    from FluoroSAMSlicerLib.anatomy import vocabulary
-    from FluoroSAMSlicerLib.mrml import segmentation_node, set_segment
+    from FluoroSAMSlicerLib.mrml import segmentation_node
     from FluoroSAMSlicerLib.mrml.synthesize.scene import TRUTH
     from mrml.bench import image_node
 
     image = image_node(bench.scene, side, side, name="rendered")
     truth = segmentation_node(bench.scene, image, "rendered truth")
     image.SetNodeReferenceID(TRUTH, truth.GetID())
+    fill_with_discs(truth, image, side, count)
+    return image
+
+
+def many_segments(bench, side: int = 1024) -> None:
+    """The Segment tab's image has many segments, most of which overlap others."""
+    image = bench.add_image(height=side, width=side)
+    fill_with_discs(bench.logic.segmentationFor(image), image, side, MANY)
+    bench.panel.refresh()
+
+
+def fill_with_discs(segmentation, image, side: int, count: int) -> None:
+    from FluoroSAMSlicerLib.anatomy import vocabulary
+    from FluoroSAMSlicerLib.mrml import set_segment
+
     rows, columns = np.ogrid[:side, :side]
     structures = [one for one in vocabulary() if not one.is_group][:count]
     for number, structure in enumerate(structures):
         row, column = (number * 0.37 % 1) * side, (number * 0.61 % 1) * side
-        set_segment(
-            truth, image, structure, (rows - row) ** 2 + (columns - column) ** 2 < (side / 6) ** 2, {}
-        )
-    return image
+        disc = (rows - row) ** 2 + (columns - column) ** 2 < (side / 6) ** 2
+        set_segment(segmentation, image, structure, disc, {})
 
 
 def check(bench, image):

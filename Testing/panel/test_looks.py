@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import slicer
+from mrml.bench import Film
 from panel.bench import MODULE
 from panel.pythonqt import qt_name
 from panel.synthesize.bench import new_drr_bench
@@ -73,6 +74,17 @@ def test_nothing_of_the_segment_tab_is_cut_off(bench, application, width):
     bench.ui.textEdit.setText("left lung, right lung, frobnicator")
     bench.panel.text.explain()
 
+    assert least_width(bench.ui, application) <= NARROWEST - SCROLL_BAR - MARGINS
+    assert cut_off(bench.ui, application, width) == []
+
+
+@pytest.mark.parametrize("width", [300, 380])
+def test_nothing_of_the_row_of_a_run_is_cut_off(bench, application, width):
+    film = Film(bench.scene, [np.full((40, 40), number, np.float32) for number in range(12)])
+    bench.ui.imageSelector.setCurrentNode(film.volume)
+    bench.wait()
+
+    assert not bench.ui.runFrame.isHidden()
     assert least_width(bench.ui, application) <= NARROWEST - SCROLL_BAR - MARGINS
     assert cut_off(bench.ui, application, width) == []
 

@@ -99,9 +99,9 @@ def test_going_back_to_the_synthesize_tab_shows_the_ct_with_its_layers_again(ope
 
 def test_the_second_tab_is_made_when_it_is_first_looked_at_and_takes_over_the_scene(opened, widget):  # noqa: F811
     bench = enter(opened, widget)
-    assert widget._synthesis is None
+    assert widget.synthesizeTab.panel is None
     ct, _labels = labelled_ct(bench.scene)
     opened.module.FluoroSAMSlicerLogic().getSynthesizeParameters().drrCT = ct
     widget.tabs.setCurrentIndex(SYNTHESIZE)
-    assert widget._synthesis is not None and widget.synthesis.context.ct is ct
-    assert widget.synthesis.ui.root.parent() is widget.page
+    assert widget.synthesis.context.ct is ct
+    assert widget.synthesis.ui.root.parent() is widget.synthesizeTab.page

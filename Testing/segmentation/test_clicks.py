@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from FluoroSAMSlicerLib.model import InputFrame
-from FluoroSAMSlicerLib.segmentation import Candidates, Prompt
+from FluoroSAMSlicerLib.segmentation import Candidates, Prediction, Prompt
 from FluoroSAMSlicerLib.segmentation.clicks import OUTLASTING, obeying, outlasting
 
 from .conftest import blob_image
@@ -177,3 +177,34 @@ def test_only_what_negative_clicks_alone_removed_outlasts_them(prompt, before):
         torch.stack([disc(80, 80, -5)] * 3), (0.1, 0.2, 0.3), InputFrame.of(200, 200, 224)
     )
     assert torch.equal(outlasting(candidates, prompt, before).low_res, candidates.low_res)
+
+
+def clicked(candidates: Candidates, *points: tuple[float, float], labels=None) -> Prediction:
+    """The prediction for clicks that the candidates were made to obey."""
+    prompt = Prompt.of("left lung", points, labels or [1] * len(points))
+    corrected = obeying(candidates, prompt)
+    changed = None if corrected is candidates else corrected
+    return Prediction(prompt, None, candidates, 0, "image", "model", "1", corrected=changed)
+
+
+@pytest.mark.parametrize(
+    ("points", "alone"),
+    [
+        ([(80, 80)], ()),  # the model's own mask
+        ([(103, 80)], ()),  # beside it, and joined to it
+        ([(180, 20)], (0,)),
+        ([(80, 80), (180, 20)], (1,)),
+        ([(180, 20), (20, 180)], (0, 1)),
+        ([(199.4, 199.4)], (0,)),
+    ],
+)
+def test_a_click_whose_mask_is_a_disc_of_its_own_has_no_hold(points, alone):
+    frame = InputFrame.of(200, 200, 640)
+    candidates = Candidates(torch.stack([SMALL[0]] * 3), (0.9, 0.8, 0.7), frame)
+    assert clicked(candidates, *points).without_hold == alone
+
+
+def test_a_click_outside_has_nothing_to_hold_on_to():
+    frame = InputFrame.of(200, 200, 640)
+    candidates = Candidates(torch.stack([SMALL[0]] * 3), (0.9, 0.8, 0.7), frame)
+    assert clicked(candidates, (80, 80), (180, 20), labels=[0, 0]).without_hold == ()

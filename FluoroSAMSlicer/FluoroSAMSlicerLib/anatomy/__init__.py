@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from .catalogue import complete, search
-from .errors import AmbiguousName, AnatomyError, InvalidName, UnknownName
+from .errors import AmbiguousName, AnatomyError, InvalidName, NegatedName, UnknownName
 from .index import Vocabulary, vocabulary
 from .listing import is_known, names_in
 from .resolution import interpret, resolve
@@ -21,6 +21,7 @@ __all__ = [
     "Completion",
     "InvalidName",
     "Match",
+    "NegatedName",
     "Structure",
     "UnknownName",
     "Vocabulary",

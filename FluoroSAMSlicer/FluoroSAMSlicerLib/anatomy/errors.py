@@ -21,9 +21,16 @@ class UnknownName(AnatomyError):
         message = reason or f'No structure is called "{text}".'
         if nearest:
             message += " Did you mean " + listed(nearest) + "?"
-        else:
+        elif reason is None:
             message += " Search the vocabulary with: fluorosam anatomy search"
         super().__init__(message)
+
+
+class NegatedName(UnknownName):
+    """A name that says what is not meant, such as "without ribs"; no model understands that."""
+
+    def __init__(self, text: str, nearest: tuple[str, ...] = ()):
+        super().__init__(text, nearest, f'"{text}" says what is not meant; type what is.')
 
 
 class AmbiguousName(AnatomyError):

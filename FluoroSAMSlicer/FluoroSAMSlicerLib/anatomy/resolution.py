@@ -15,7 +15,7 @@ from itertools import product
 
 from .composition import Found, has_and, spanned, union, within
 from .concept import SIDES
-from .errors import AmbiguousName, UnknownName
+from .errors import AmbiguousName, NegatedName, UnknownName
 from .index import Vocabulary, vocabulary
 from .spelling import near_words, tolerance
 from .structure import Match, Structure
@@ -54,7 +54,7 @@ def interpret(text: str) -> Match:
         if found:
             return _single(text, found, readings[0], choice=attempt is _choices)
     if known.grammar.negations.intersection(readings[0].words):
-        raise _unknown(known, readings[0], text, f'"{text}" says what is not meant; type what is.')
+        raise _negated(text)
     found = {} if has_and(text) else within(known, readings, _find)
     if found:
         return _single(text, found, readings[0])
@@ -237,7 +237,13 @@ def _mended(known: Vocabulary, reading: Reading):
         yield sum(item[0] for item in combination), next(iter(sides), None), tuple(words), corrections
 
 
-def _unknown(known: Vocabulary, reading: Reading, text: str, reason: str | None = None) -> UnknownName:
+def _negated(text: str) -> NegatedName:
+    from .catalogue import nearest
+
+    return NegatedName(text, nearest(text, NEAREST))
+
+
+def _unknown(known: Vocabulary, reading: Reading, text: str) -> UnknownName:
     from .catalogue import nearest
 
     if not reading.words:
@@ -255,4 +261,4 @@ def _unknown(known: Vocabulary, reading: Reading, text: str, reason: str | None 
             if structure.laterality in SIDES:
                 return UnknownName(text, (name,), f'There is no {reading.side} one of "{name}".')
             return UnknownName(text, (name,), f'"{name}" has no left and right.')
-    return UnknownName(text, nearest(text, NEAREST), reason)
+    return UnknownName(text, nearest(text, NEAREST))

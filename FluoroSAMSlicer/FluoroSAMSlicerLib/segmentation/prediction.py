@@ -73,9 +73,48 @@ class Prediction:
         wrong = (torch.stack(looks).nanmean(0) > THRESHOLD) != torch.tensor(self.prompt.labels).bool()
         return tuple(wrong.nonzero().flatten().tolist())
 
+    @cached_property
+    def without_hold(self) -> tuple[int, ...]:
+        """The indices of the prompt's clicks inside that lie in a part of the mask which nothing but clicks made: the
+        model sees the structure nowhere near, and what is drawn is a disc around the click."""
+        if self.corrected is None:
+            return ()
+        seen, drawn = (one.low_res[self.chosen].numpy() > THRESHOLD for one in (self.candidates, self._final))
+        side, frame = drawn.shape[0], self.candidates.frame
+        alone = []
+        for number, (point, label) in enumerate(zip(self.prompt.points, self.prompt.labels, strict=True)):
+            x, y = ((frame.to_input([point])[0] + 0.5) * side / frame.size - 0.5).round().astype(int)
+            place = min(max(y, 0), side - 1), min(max(x, 0), side - 1)
+            if label and drawn[place] and not _reaches(drawn, place, seen):
+                alone.append(number)
+        return tuple(alone)
+
     @property
     def _final(self) -> Candidates:
         return self.corrected or self.candidates
+
+
+def _reaches(inside: np.ndarray, place: tuple[int, int], wanted: np.ndarray) -> bool:
+    """Whether the connected part of ``inside``, bool (h, h), around a place (row, column) meets ``wanted``."""
+    part = np.zeros_like(inside)
+    part[place] = True
+    size = 0
+    while size < (size := int(part.sum())) and not (part & wanted).any():
+        grown = part.copy()
+        for axis in (0, 1):
+            for step in (1, -1):
+                grown |= _shifted(part, step, axis)
+        part = grown & inside
+    return bool((part & wanted).any())
+
+
+def _shifted(mask: np.ndarray, step: int, axis: int) -> np.ndarray:
+    """A mask moved by one pixel, without what leaves it."""
+    moved = np.roll(mask, step, axis)
+    edge = [slice(None), slice(None)]
+    edge[axis] = 0 if step > 0 else -1
+    moved[tuple(edge)] = False
+    return moved
 
 
 def _blended(logits: np.ndarray, close_ups: tuple[CloseUp, ...]) -> np.ndarray:

@@ -86,6 +86,44 @@ def test_a_name_outside_the_vocabulary_is_asked_about_first(bench, image, predic
     assert not [asked for asked in predictor.asked if asked[0] == "frobnicator"]
 
 
+@pytest.mark.parametrize("typed", ["no femur", "heart, without ribs"])
+def test_a_negation_is_told_as_in_the_shell_and_nothing_is_asked_of_the_model(bench, image, predictor, typed):
+    bench.ask(typed)
+    assert "says what is not meant; type what is." in bench.ui.meaningLabel.text
+    assert bench.dialogs.asked == [] and predictor.asked == [] and bench.names() == []
+    bench.ask("heart")
+    assert bench.names() == ["heart"]
+
+
+def test_left_and_right_in_one_place_are_told(bench, image, predictor, monkeypatch):
+    square = predictor.predict
+    monkeypatch.setattr(
+        predictor,
+        "predict",
+        lambda _embedding, _text, *more, **named: square(_embedding, "anything", *more, **named),
+    )
+    bench.ask("left femur")
+    assert "same mask" not in bench.ui.messageLabel.text
+    bench.ask("right femur, heart")
+    assert bench.ui.messageLabel.text.startswith("right femur and left femur have one and the same mask")
+    bench.ask("heart")
+    assert bench.names() == ["left femur", "right femur", "heart"]
+
+
+def test_a_click_where_the_picture_gives_no_hold_is_told(bench, image, monkeypatch):
+    from FluoroSAMSlicerLib.segmentation import Prediction
+
+    bench.ask("heart")
+    monkeypatch.setattr(Prediction, "without_hold", (0,), raising=False)
+    bench.ui.addButton.click()
+    bench.red().click(bench.at(80, 110))
+    bench.wait()
+    assert "no hold at this click" in bench.ui.messageLabel.text
+    bench.red().click(bench.at(40, 40))
+    bench.wait()
+    assert "no hold" not in bench.ui.messageLabel.text
+
+
 def test_names_asked_for_before_are_one_click_away(bench, image):
     bench.ask("heart")
     bench.ask("left femur, heart")

@@ -1,4 +1,4 @@
-"""Segmentations in ``.seg.nrrd`` files, by Slicer's own storage node.
+"""Segmentations in ``.seg.nrrd`` files, as Slicer's own storage node writes and reads them.
 
 A file appears complete or not at all: it is written under a temporary name in its own folder, checked,
 and only then given its name.
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ..errors import SegmentationFileError
 from ..library import quiet_vtk, scene_library
 from .nrrd import compress, has_sound_header, holds_labels, is_complete
+from .segment_layers import stand_in, take_segments
 from .segments import add_with_display, segmentation_node, set_segment
 from .volumes import volume_node
 
@@ -58,18 +59,24 @@ def save_segmentation(node, path: str | os.PathLike) -> Path:
 
 
 def prepare_segmentation(node, path: str | os.PathLike) -> Callable[[], Path]:
-    """`save_segmentation` in two steps: Slicer's storage node writes a draft, plain; what is returned compresses it
-    on any thread and gives it its name. A draft that nobody finishes goes away.
+    """`save_segmentation` in two steps: what is needed is taken from the node, with a draft beside ``path``; what is
+    returned writes the file on any thread. A draft that nobody finishes goes away.
 
-    The node is not touched: Slicer merges the layers of what it saves, so a copy is saved.
+    Slicer's storage node writes the draft: names and tags alone for segments of one slice, whose voxels are copied;
+    of any others all, plain, which is compressed later. The node is not touched: Slicer merges the layers of what it
+    saves, so a copy is saved.
     """
     slicer = scene_library()
     target = Path(path)
     if not target.name.endswith(SUFFIX) or target.name == SUFFIX:
         raise SegmentationFileError(f"{target}: a segmentation file is named something{SUFFIX}.")
     draft = target.with_name(f".{secrets.token_hex(6)}{SUFFIX}")
-    copy = slicer.vtkMRMLSegmentationNode()
-    copy.GetSegmentation().DeepCopy(node.GetSegmentation())
+    taken = take_segments(node)
+    if taken is not None:
+        copy = stand_in(node)
+    else:
+        copy = slicer.vtkMRMLSegmentationNode()
+        copy.GetSegmentation().DeepCopy(node.GetSegmentation())
     storage = slicer.vtkMRMLSegmentationStorageNode()
     storage.SetFileName(str(draft))
     storage.SetUseCompression(False)
@@ -78,7 +85,10 @@ def prepare_segmentation(node, path: str | os.PathLike) -> Callable[[], Path]:
         packed = draft.with_name(f".{secrets.token_hex(6)}{SUFFIX}")
         with _removed(draft, packed), _told(target):
             _check_written(is_complete(draft), target)
-            compress(draft, packed)
+            if taken is not None:
+                taken.write(draft, packed)
+            else:
+                compress(draft, packed)
             _check_written(is_complete(packed), target)
             _flush(packed)
             os.replace(packed, target)

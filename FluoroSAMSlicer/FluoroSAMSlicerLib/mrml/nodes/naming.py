@@ -7,7 +7,16 @@ import zlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from ...anatomy import AmbiguousName, Code, Structure, UnknownName, interpret, search, vocabulary
+from ...anatomy import (
+    AmbiguousName,
+    Code,
+    NegatedName,
+    Structure,
+    UnknownName,
+    interpret,
+    search,
+    vocabulary,
+)
 
 TISSUE = Code("SCT", "85756007", "Tissue")
 ALTERNATIVES = 8
@@ -38,7 +47,7 @@ class NameChoice:
 def name_choice(text: str) -> NameChoice:
     """What one name means, and what else it may mean; asked for again and again while a line is typed.
 
-    Raises InvalidName for a text that cannot be a name.
+    Raises InvalidName for a text that cannot be a name, and NegatedName.
     """
     choice = meaning(text)
     if choice.structure is None:
@@ -48,13 +57,18 @@ def name_choice(text: str) -> NameChoice:
 
 
 def meaning(text: str) -> NameChoice:
-    """`name_choice` without the search for what else a name that was understood may mean."""
+    """`name_choice` without the search for what else a name that was understood may mean.
+
+    Raises NegatedName too: sent to the model as typed, it would be answered with what it denies.
+    """
     typed = " ".join(text.split())
     try:
         match = interpret(text)
     except AmbiguousName as error:
         meant = tuple(match.structure for match in error.candidates)
         return NameChoice(typed, None, meant, ambiguous=True, message=str(error))
+    except NegatedName:
+        raise
     except UnknownName as error:
         known = vocabulary()
         near = tuple(known[name] for name in error.nearest if name in known)

@@ -78,6 +78,17 @@ def has_sound_header(path: Path) -> bool:
     return all(abs(int(number)) <= LARGEST_OFFSET for number in numbers)
 
 
+def header_lines(path: Path) -> list[str]:
+    """The lines of an NRRD file's header. Raises OSError for a header without an end."""
+    lines = []
+    with path.open("rb") as file:
+        for line in iter(file.readline, b"\n"):
+            if not line:
+                raise OSError(f"{path}: the header has no end")
+            lines.append(line.decode("utf-8").rstrip("\n"))
+    return lines
+
+
 def compress(plain: Path, packed: Path) -> None:
     """Copy an NRRD file of raw data to a new one of gzip data. Raises OSError."""
     packer = zlib.compressobj(LEVEL, wbits=31)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 TAG_PREFIX = "FluoroSAM."
 STRUCTURE_TAG = TAG_PREFIX + "structure"
 LABELMAP = "Binary labelmap"
+SAME_PLACE = 0.01
+"""Voxels that two places may be apart and count as one."""
 TAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]*")
 
 
@@ -174,8 +176,8 @@ def _on_grid(labelmap, grid) -> bool:
 
 
 def _same_origin(a, b) -> bool:
-    """Whether voxel (0, 0, 0) of two images lies in one place, to a hundredth of a voxel."""
-    step = 0.01 * min(a.GetSpacing())
+    """Whether voxel (0, 0, 0) of two images lies in one place."""
+    step = SAME_PLACE * min(a.GetSpacing())
     return all(abs(x - y) <= step for x, y in zip(a.GetOrigin(), b.GetOrigin(), strict=True))
 
 

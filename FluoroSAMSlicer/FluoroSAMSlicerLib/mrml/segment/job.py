@@ -22,8 +22,10 @@ from ...segmentation import Prompt, PromptError
 from ...segmentation.prompt import LOW_SCORE
 from ..errors import SceneError
 from ..nodes.masks import CutMask
+from ..nodes.naming import structure_for
 from .prompts import SegmentPrompt
 from .run_job import FOLLOW, FollowRequest, FollowResult, follow
+from .sides import Sides
 
 if TYPE_CHECKING:
     from ...segmentation import ImageEmbedding, Prediction, Predictor
@@ -99,6 +101,7 @@ class Engine:
         self._loaded: tuple[str, str] | None = None
         self._rounds: OrderedDict[tuple, Prediction] = OrderedDict()
         self._coarse: tuple[Prediction, np.ndarray] | None = None
+        self._sides = Sides()
 
     def compute(
         self,
@@ -137,6 +140,7 @@ class Engine:
     def _forget(self) -> None:
         self._predictor = self._loaded = self._coarse = None
         self._rounds.clear()
+        self._sides.forget()
         self._to_release = False
 
     def _compute(self, request: Request, watch: Watch, started: float) -> Result:
@@ -159,6 +163,16 @@ class Engine:
             watch.report(0.9, "Drawing the mask")
             mask = self._mask(prediction, request.asked.threshold, request.draft)
             answer = _answer(prediction, request.asked, mask)
+            if not request.draft:
+                # The name and not the prediction's: a click alone has none.
+                structure = structure_for(request.key) if request.known else None
+                notes += filter(
+                    None,
+                    (
+                        self._sides.note(embedding.key, structure, answer["cut"]),
+                        _without_hold(prediction, request.asked),
+                    ),
+                )
         watch.check()
         if getattr(predictor, "device", None) != device:
             notes.append(f"The memory of {device} is full; the CPU goes on, more slowly.")
@@ -325,6 +339,14 @@ def _answer(prediction: Prediction, asked: SegmentPrompt, mask: np.ndarray) -> d
         "missed": missed,
         "low_confidence": bool(low),
     }
+
+
+def _without_hold(prediction: Prediction, asked: SegmentPrompt) -> str:
+    """What to say of the last click, if the picture gave the model nothing to go by there."""
+    last = len(asked.prompt.points) - 1
+    if last < 0 or last not in prediction.without_hold:
+        return ""
+    return "The picture gave no hold at this click: what was drawn there is a disc around it, no more."
 
 
 def _holds(mask: np.ndarray, point: tuple[float, float]) -> bool:

@@ -133,8 +133,6 @@ class ImageSection:
             text += _(", {across:.3g} \N{MULTIPLICATION SIGN} {down:.3g} mm").format(across=across, down=down)
         if source == "ImagerPixelSpacing":
             text += _(" at the detector")
-        if self._frame is not None:
-            text += _(", frame {number}").format(number=self._frame + 1)
         text += _(" \N{EN DASH} ready") if self._context.logic.isEncoded(volume) else ""
         self._ui.imageInfoLabel.setText(text)
         self._ui.imageInfoLabel.setToolTip(text)

@@ -68,7 +68,6 @@ class Panel:
         connect(ui.partsCheckBox, "toggled(bool)", lambda _on: self.remember())
         connect(ui.textEdit, "editingFinished()", self.remember)
         self.views.onLayoutChanged(self.tool.refresh)
-        self.onInstalled(prepare=False)
         self.refresh()
 
     def enter(self) -> None:
@@ -137,11 +136,10 @@ class Panel:
         self.prompting.follow()
         self.remember()
 
-    def onInstalled(self, prepare: bool = True) -> None:
+    def onInstalled(self) -> None:
         self.context.ready = self.install.check()
-        if prepare:
-            self.image.prepare()
-            self.refresh()
+        self.image.prepare()
+        self.refresh()
 
     def onModel(self) -> None:
         self.jobs.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 
 import slicer
@@ -12,6 +13,7 @@ from ..background import BackgroundJobs
 from ..dialogs import Dialogs
 from ..form import load_form
 from ..installer import Installer
+from ..late_tab import made_at_once
 from ..requirements import Requirements
 from ..settings import Settings
 from ..status_line import StatusLine
@@ -39,12 +41,23 @@ def segment_panel(
     resources: Path, logic, dialogs: Dialogs, views: SliceViews, window, installer: Installer | None = None
 ) -> Panel:
     """The tab over ``logic``, a Logic. ``resources`` is the module's folder of that name."""
+    return made_at_once(segment_steps(resources, logic, dialogs, views, window, installer))
+
+
+def segment_steps(
+    resources: Path, logic, dialogs: Dialogs, views: SliceViews, window, installer: Installer | None = None
+) -> Generator[None, None, Panel]:
+    """`segment_panel` in the steps of a `LateTab`: its form, the packages, its parts."""
     ui = load_form(resources / "UI" / "FluoroSAMSegment.ui")
+    yield
     settings = Settings()
-    background, files = BackgroundJobs(work(logic.compute)), BackgroundJobs(do)
     status = StatusLine(ui, lambda: context.jobs.cancel())
     context = Context(logic, status, dialogs)
     installer = installer or Installer(Requirements(resources / "requirements.txt"))
+    install = InstallBox(ui, installer, dialogs, lambda: panel.onInstalled())
+    context.ready = install.check()
+    yield
+    background, files = BackgroundJobs(work(logic.compute)), BackgroundJobs(do)
 
     def parts(panel: Panel) -> None:
         panel.views = views
@@ -59,7 +72,7 @@ def segment_panel(
             panel.later,
         )
         panel.prompting = Prompting(context, BoxOutline(logic.scene), panel.later, panel.onChosen)
-        panel.install = InstallBox(ui, installer, dialogs, panel.onInstalled)
+        panel.install = install
         sample = resources / "SampleData" / "chest_drr.dcm"
         panel.image = ImageSection(ui, context, views, settings, sample, panel.onImage)
         panel.text = TextSection(
@@ -102,7 +115,8 @@ def segment_panel(
         }
         panel.clicks = ClickSection(ui, panel.onTool, actions, window, resources / "Icons")
 
-    return Panel(ui, context, parts)
+    panel = Panel(ui, context, parts)
+    return panel
 
 
 def _dicom_file(uid: str) -> str:

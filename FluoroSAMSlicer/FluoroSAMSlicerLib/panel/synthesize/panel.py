@@ -64,7 +64,6 @@ class Panel:
         parts(self)
         context.jobs = self.jobs
         self.view.show(context.view)
-        context.ready = self.install.check()
         self._sceneObservations.add(
             context.logic.scene, [slicer.vtkMRMLScene.NodeRemovedEvent], self._onNodeRemoved
         )
@@ -286,6 +285,8 @@ class Panel:
             return _("Choose a CT and its structures.")
         if self.context.image is None:
             return _("Turn the C-arm, then press Render.")
+        if self.ui.diceTable.rowCount:
+            return _("Open the image to see its masks, or turn the C-arm.")
         return _("Press Dice, or open the image.")
 
     def refresh(self) -> None:

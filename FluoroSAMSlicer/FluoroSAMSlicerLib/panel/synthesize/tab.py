@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from ..background import BackgroundJobs
 from ..dialogs import Dialogs
 from ..form import load_form
 from ..installer import Installer
+from ..late_tab import made_at_once
 from ..settings import Settings
 from ..status_line import StatusLine
 from .big_views import BigViews
@@ -33,15 +34,31 @@ def synthesize_panel(
 ) -> Panel:
     """The tab over ``logic``, a Logic. ``resources`` is the module's folder of that name; ``onOpen(volume)`` shows
     an image in the Segment tab, ``views`` in Slicer's own."""
+    return made_at_once(synthesize_steps(resources, logic, dialogs, onOpen, views, installer))
+
+
+def synthesize_steps(
+    resources: Path,
+    logic,
+    dialogs: Dialogs,
+    onOpen: Callable,
+    views: BigViews,
+    installer: Installer | None = None,
+) -> Generator[None, None, Panel]:
+    """`synthesize_panel` in the steps of a `LateTab`: its form, the packages, its parts."""
     ui = load_form(resources / "UI" / "FluoroSAMSynthesize.ui")
+    yield
     settings = Settings()
     status = StatusLine(ui, lambda: context.jobs.cancel())
     context = Context(logic, status, dialogs)
 
     installer = installer or Installer(SynthesizeRequirements(resources / "requirements-synthesize.txt"))
+    install = InstallBox(ui, installer, dialogs, lambda: panel.onInstalled())
+    context.ready = install.check()
+    yield
 
     def parts(panel: Panel) -> None:
-        panel.install = InstallBox(ui, installer, dialogs, panel.onInstalled)
+        panel.install = install
         receivers = {
             "preview": panel.onPreview,
             "render": panel.onRendered,
@@ -59,4 +76,5 @@ def synthesize_panel(
         )
         panel.patient = PatientSection(ui, context, panel.onPatient, panel.onLabels)
 
-    return Panel(ui, context, views, parts)
+    panel = Panel(ui, context, views, parts)
+    return panel
