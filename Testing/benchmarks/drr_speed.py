@@ -28,6 +28,7 @@ from statistics import median
 import numpy as np
 import SimpleITK as sitk
 from FluoroSAMSlicerLib.drr import CTVolume, LabelVolume, ProjectionGeometry, project, projectors
+from FluoroSAMSlicerLib.drr.surfaces import marked
 
 SPACING = np.array([0.8, 0.8, 1.0])
 SDD_MM, SID_MM, PIXELS, PIXEL_MM = 1020.0, 700.0, 768, 0.5
@@ -66,6 +67,7 @@ def main() -> None:
     parser.add_argument("--views", default="0,25,50,75,100", help="gantry angles in degrees, comma-separated")
     parser.add_argument("--rtk-python", help="a Python interpreter with itk-rtk")
     parser.add_argument("--no-plastimatch", action="store_true")
+    parser.add_argument("--only", help="the measures to take, as printed, divided by semicolons")
     wanted = parser.parse_args()
     angles = [float(angle) for angle in wanted.views.split(",")]
     os.environ.update(OMP_NUM_THREADS="1", ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS="1")
@@ -77,6 +79,9 @@ def main() -> None:
     begin = time.process_time()
     ct.sideways  # noqa: B018
     print(f"once a CT, before its first fast lateral view: {time.process_time() - begin:.2f} CPU-s")
+    begin = time.process_time()
+    marked(label_map, ct)
+    print(f"once a CT and label map, before its first exact view: {time.process_time() - begin:.2f} CPU-s")
     measures = own_measures(ct, label_map, views)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ct.mha"
@@ -90,6 +95,8 @@ def main() -> None:
             measures["RTK, Joseph"] = lambda: rtk(wanted.rtk_python, path, angles)
         if importlib.util.find_spec("nanodrr"):
             measures["nanodrr, 100 labels"] = lambda: nanodrr(ct, label_map, views[0])
+        if wanted.only:
+            measures = {name: measures[name] for name in ("exact", *wanted.only.split(";"))}
         seconds = defaultdict(list)
         for number in range(wanted.rounds):
             for name, measure in measures.items():
@@ -141,10 +148,13 @@ def own_measures(ct, labels, views) -> dict:
 
         return run
 
+    alone = LabelVolume(labels.labels, spacing=SPACING)
+    marked(alone, None)
+
     def labels_alone() -> float:
         """The march over the label map without the image."""
-        path = np.zeros((len(labels.values), PIXELS, PIXELS), np.float32)
-        tracks = projectors.Tracks(labels, labels.values, path)
+        path = np.zeros((len(alone.values), PIXELS, PIXELS), np.float32)
+        tracks = projectors.Tracks(alone, alone.values, path)
         begin = time.process_time()
         for geometry in views:
             projectors.march(None, geometry, False, tracks, 1)
@@ -269,7 +279,7 @@ def report(seconds: dict[str, list[float]]) -> None:
     for name, times in seconds.items():
         ratios = [median(p / t for p, t in zip(seconds[peer], times, strict=True)) for peer in peers]
         print(f"{name:34s}{median(times):8.3f}" + "".join(f"{ratio:34.2f}" for ratio in ratios))
-    for name in ("exact, 100 labels", "exact, 100 labels alone"):
+    for name in [name for name in ("exact, 100 labels", "exact, 100 labels alone") if name in seconds]:
         more = median(a / b for a, b in zip(seconds[name], seconds["exact"], strict=True))
         print(f"{name}: {more:.2f} x the exact image without labels")
 

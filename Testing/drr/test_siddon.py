@@ -9,7 +9,8 @@ import sys
 import numba
 import numpy as np
 import pytest
-from FluoroSAMSlicerLib.drr import siddon
+from FluoroSAMSlicerLib.drr import LabelVolume, siddon
+from FluoroSAMSlicerLib.drr.surfaces import marked
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +49,15 @@ def test_rays_along_planes_edges_and_corners_stay_inside_the_volume(checked_marc
     rng = np.random.default_rng(int(distance))
     for _ in range(150):
         shape = tuple(int(n) for n in rng.choice([1, 2, 5, 12], 3))
-        labels = rng.integers(0, 3, shape).astype(np.uint16).reshape(-1)
+        labels = LabelVolume(rng.integers(0, 3, shape).astype(np.uint16))
+        voxels = marked(labels, None).reshape(-1)
         source, pixel, to_column, to_row = random_view(rng, distance)
         image, density = np.zeros((16, 16), np.float32), np.zeros((3, 16, 16), np.float32)
         paths = np.zeros((3, 16, 16), np.float32)
         checked_march(
-            0, 1, shape, pixel, to_column, to_row, source, np.eye(3), np.zeros(labels.size, np.int16), image,
-            np.full((1, 3), 2**20, np.int32), 0, density, labels, np.arange(3, dtype=np.int32), paths, None,
+            0, 1, shape, pixel, to_column, to_row, source, np.eye(3), voxels, image,
+            np.full((1, 3), 2**20, np.int32), 0, density, labels.labels.reshape(-1),
+            np.arange(3, dtype=np.uint32), paths, None,
         )  # fmt: skip
         rows, columns = np.indices(image.shape)[..., None]
         pixels = pixel + columns * to_column + rows * to_row

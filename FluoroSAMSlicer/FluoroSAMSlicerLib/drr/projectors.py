@@ -60,34 +60,33 @@ def march(
     """The exact march over the CT (images returned), the labels of ``tracks`` (filled in), or both at once."""
     from .siddon import DENSITY_UNIT, TILE
     from .siddon import march as compiled_march
+    from .surfaces import HIGHEST_HU, marked
 
     if find_spec("numba") is None:
         raise DRRError(
             "the exact projector and labels need numba: install it (pip install numba), or choose "
             "projector='torch' without labels"
         )
+    if ct is not None and tracks is not None and ct.hu_range[1] > HIGHEST_HU:
+        march(None, view, False, tracks, threads)
+        tracks = None
     kernel = compiled_march()
     width, height = view.size
     grid = tracks.labels.grid if ct is None else ct.grid
     images = np.zeros((4 if materials else 1, height, width), np.float32)
-    hu, table, lowest, density = None, None, 0, None
-    if ct is not None:
-        hu = ct.attenuating.reshape(-1)
-        if materials:
-            lowest, highest = int(max(ct.hu_range[0], -1000)), int(max(ct.hu_range[1], -1000))
-            table = np.rint(density_table(lowest, highest) / DENSITY_UNIT).astype(np.int32)
-            density = images[1:]
+    table, lowest, density = None, 0, None
+    if materials:
+        lowest, highest = int(max(ct.hu_range[0], -1000)), int(max(ct.hu_range[1], -1000))
+        table = np.rint(density_table(lowest, highest) / DENSITY_UNIT).astype(np.int32)
+        density = images[1:]
     labels = slots = path = bits = None
     if tracks is not None:
-        labels, slots, path, bits = (
-            tracks.labels.labels.reshape(-1),
-            tracks.slots,
-            tracks.path_mm,
-            tracks.bits,
-        )
+        labels, slots = tracks.labels.labels.reshape(-1), tracks.slots
+        path, bits = tracks.path_mm, tracks.bits
+    voxels = ct.attenuating if tracks is None else marked(tracks.labels, ct)
     arguments = (
         grid.shape, *rays(grid, view, 0.5), np.ascontiguousarray(grid.index_to_world),
-        hu, images[0], table, lowest, density, labels, slots, path, bits,
+        voxels.reshape(-1), images[0], table, lowest, density, labels, slots, path, bits,
     )  # fmt: skip
     in_pieces(
         lambda first, last: kernel(first, last, *arguments), -(-width // TILE) * -(-height // TILE), threads
@@ -101,8 +100,9 @@ class Tracks:
     def __init__(self, labels: LabelVolume, values: np.ndarray, path_mm=None, bits=None, first: int = 0):
         self.labels, self.values, self.path_mm, self.bits = labels, np.asarray(values), path_mm, bits
         self.first, self.count = first, len(values)
-        self.slots = np.full(65536, -1, dtype=np.int32)
-        self.slots[values] = np.arange(first, first + len(values), dtype=np.int32)
+        planes = len(path_mm) if path_mm is not None else 64 * len(bits)
+        self.slots = np.full(65536, planes, dtype=np.uint32)
+        self.slots[values] = np.arange(first, first + len(values), dtype=np.uint32)
 
 
 def in_pieces(work: Callable[[int, int], None], count: int, threads: int | None, smallest: int = 1) -> None:

@@ -4,7 +4,12 @@ Siddon's radiological path (Med Phys 12, 1985), rearranged. Along the axis a ray
 slab of voxels after the other; only the planes of the other two axes have to be found. Between two of those
 the ray stays in one column of voxels, whose whole numbers are summed as they are; at the crossing of such a
 plane, a share f into slab n, the sum over slabs is put right by f * (voxel left - voxel entered). That is the
-same sum as Siddon's, with about a quarter of the work a voxel.
+same sum as Siddon's, with about a quarter of the work a voxel. All of it is whole numbers, shares too.
+
+Runs between two planes are a few voxels long: unrolled or vectorised, as compilers like to, they take longer. The
+way out of their loop at voxels marked by ``surfaces`` keeps compilers from it, without labels too.
+Labels are looked up at those voxels only. Lengths are gathered for 16 rays of a row before they are written, as
+planes of a label stack lie at distances at which they push each other out of the cache.
 
 Parallelism is by threads over tiles of the detector with the GIL released, not by numba's own threading
 layers: those differ by platform, and some forbid concurrent calls or a later fork.
@@ -22,11 +27,18 @@ from .compiling import compiled
 TILE = 16
 DENSITY_UNIT = 2.0**-20
 """Materials are summed as whole multiples of this density, g/cm3."""
+SURFACE = 31768
+"""How much lower a voxel is stored that shares a face with one of another label."""
+BITS = np.int64(34)
+UNIT = 2.0**34
+"""Crossings are counted in whole multiples of 1 / UNIT of a slab: 30000 of them add up to less than 1e-6."""
+_REST = np.int64(2**34 - 1)
+_FAR = 2.0**61
 
 
 def _march_tiles(
     first_tile, last_tile, shape, origin, to_column, to_row, source, mm_per_index,
-    hu, line_integral, densities, lowest_hu, area_density, labels, slots, label_path, label_bits,
+    voxels, line_integral, densities, lowest_hu, area_density, labels, slots, label_path, label_bits,
 ):  # fmt: skip
     """March every ray of the tiles first_tile..last_tile - 1 of the detector.
 
@@ -34,22 +46,31 @@ def _march_tiles(
     runs from the source to its pixel; its parameter u counts slabs of its steepest axis from the source on.
     The 3x3 ``mm_per_index`` (index step to world step) gives the length of a slab for any grid.
 
-    hu: flat int16, none below -1000. line_integral: (H, W).
+    voxels: flat int16 HU, none below -1000; with labels, as ``surfaces.marked`` makes them. line_integral: (H, W).
     densities: (N, 3) int32 by HU above lowest_hu, or None; then area_density (3, H, W) is not written.
-    labels: flat uint16, or None. ``slots`` maps a label to its plane, -1 for those that are not wanted; its
-    length goes to ``label_path`` (L, H, W), or, where that is None, its bit into ``label_bits`` (words, H, W).
-    hu may be None too; arguments that are None cost nothing, as each combination is compiled by itself.
+    labels: flat uint16, or None. ``slots`` (uint32) maps a label to its plane; that of those not wanted is the first
+        there is none for. Lengths go to ``label_path`` (L, H, W), or, where that is None, a bit for each into
+        ``label_bits`` (words, H, W), with room for L = 64 planes a word.
+    Arguments that are None cost nothing, as each combination is compiled by itself.
     Indices are cast to unsigned where they are used, which spares numba's test for negative ones.
     """
     height, width = line_integral.shape
     tiles_across = (width + 15) // 16
     size = (shape[2], shape[1], shape[0])
     stride = (1, shape[2], shape[2] * shape[1])
+    if labels is not None:
+        planes = 0
+        if label_path is not None:
+            planes = len(label_path)
+        if label_bits is not None:
+            planes = 64 * len(label_bits)
+        paths, met = np.zeros((planes + 1, 16), np.float32), np.zeros(planes + 1, np.bool_)
     for tile in range(first_tile, last_tile):
         row_start = (tile // tiles_across) * 16
         column_start = (tile % tiles_across) * 16
         for row in range(row_start, min(row_start + 16, height)):
-            for column in range(column_start, min(column_start + 16, width)):
+            for lane in range(min(16, width - column_start)):
+                column = column_start + lane
                 dx = origin[0] + column * to_column[0] + row * to_row[0] - source[0]
                 dy = origin[1] + column * to_column[1] + row * to_row[1] - source[1]
                 dz = origin[2] + column * to_column[2] + row * to_row[2] - source[2]
@@ -75,6 +96,7 @@ def _march_tiles(
                 wy = mm_per_index[1, 0] * dx + mm_per_index[1, 1] * dy + mm_per_index[1, 2] * dz
                 wz = mm_per_index[2, 0] * dx + mm_per_index[2, 1] * dy + mm_per_index[2, 2] * dz
                 slab_mm = math.sqrt(wx * wx + wy * wy + wz * wz) / reach
+                unit_mm = slab_mm / UNIT
                 db /= reach
                 dc /= reach
 
@@ -108,7 +130,7 @@ def _march_tiles(
                 stop = min(int(math.ceil(end + at_a)), size_a)
                 if first >= last:
                     first = last = stop
-                whole = np.int64(0)
+                whole, shares = np.int64(0), np.int64(0)
                 whole_soft, whole_bone, whole_metal = np.int64(0), np.int64(0), np.int64(0)
                 part, soft, bone, metal = 0.0, 0.0, 0.0, 0.0
 
@@ -140,22 +162,19 @@ def _march_tiles(
                             in_b = min(max(int(math.floor(at_b + middle * db)), 0), size_b - 1)
                             in_c = min(max(int(math.floor(at_c + middle * dc)), 0), size_c - 1)
                             at = np.uint64(corner + slab * step_a + in_b * step_b + in_c * step_c)
-                            if hu is not None:
-                                part += length * hu[at]
+                            number = np.int64(voxels[at])
+                            if number < -1000:
+                                number += SURFACE
+                            part += length * number
                             if densities is not None:
-                                line = np.uint64(np.int64(hu[at]) - lowest_hu)
+                                line = np.uint64(number - lowest_hu)
                                 soft += length * densities[line, 0]
                                 bone += length * densities[line, 1]
                                 metal += length * densities[line, 2]
                             if labels is not None:
                                 slot = slots[labels[at]]
-                                if slot >= 0:
-                                    if label_path is not None:
-                                        label_path[slot, row, column] += length * slab_mm
-                                    if label_bits is not None:
-                                        label_bits[slot >> 6, row, column] |= np.uint64(1) << np.uint64(
-                                            slot & 63
-                                        )
+                                paths[slot, lane] += length * slab_mm
+                                met[slot] = True
                     slab += 1
 
                 slabs = last - first
@@ -165,104 +184,111 @@ def _march_tiles(
                     in_b = min(max(int(math.floor(at_b)), 0), size_b - 1)
                     in_c = min(max(int(math.floor(at_c)), 0), size_c - 1)
                     at = corner + first * step_a + in_b * step_b + in_c * step_c
-                    next_b, next_c = np.inf, np.inf
+                    never = np.int64(_FAR)
+                    next_b, next_c, hop_b, hop_c = never, never, never, never
                     if gap_b < np.inf:
-                        next_b = (in_b + (db > 0.0) - at_b) / db
+                        next_b = np.int64(min(max((in_b + (db > 0.0) - at_b) / db * UNIT, 0.0), _FAR))
+                        hop_b = np.int64(min(gap_b * UNIT + 0.5, _FAR))
                     if gap_c < np.inf:
-                        next_c = (in_c + (dc > 0.0) - at_c) / dc
+                        next_c = np.int64(min(max((in_c + (dc > 0.0) - at_c) / dc * UNIT, 0.0), _FAR))
+                        hop_c = np.int64(min(gap_c * UNIT + 0.5, _FAR))
                     step_b = step_b if db > 0.0 else -step_b
                     step_c = step_c if dc > 0.0 else -step_c
-                    done = 0
-                    run_start = 0.0
-                    run_label = 0
+                    finish = np.int64(slabs) << BITS
+                    done = np.int64(0)
+                    run_start = np.int64(0)
+                    run_slot = np.uint32(0)
                     if labels is not None:
-                        run_label = int(labels[np.uint64(at)])
-                    going = True
-                    while going:
+                        run_slot = slots[labels[np.uint64(at)]]
+                    while True:
                         if next_b < next_c:
                             crossing = next_b
-                            next_b += gap_b
+                            next_b += hop_b
                             step = step_b
                         else:
                             crossing = next_c
-                            next_c += gap_c
+                            next_c += hop_c
                             step = step_c
-                        going = crossing < slabs
-                        until = int(crossing) if going else slabs
-                        while done < until:
-                            here = np.uint64(at)
-                            if hu is not None:
-                                number = np.int64(hu[here])
+                        crossing = min(crossing, finish)
+                        until = crossing >> BITS
+                        while True:
+                            number = np.int64(0)
+                            while done < until:
+                                number = np.int64(voxels[np.uint64(at)])
+                                if number < -1000:
+                                    break
                                 whole += number
+                                if densities is not None:
+                                    line = np.uint64(number - lowest_hu)
+                                    whole_soft += densities[line, 0]
+                                    whole_bone += densities[line, 1]
+                                    whole_metal += densities[line, 2]
+                                at += step_a
+                                done += 1
+                            if labels is None or done >= until:
+                                break
+                            number += SURFACE
+                            whole += number
                             if densities is not None:
                                 line = np.uint64(number - lowest_hu)
                                 whole_soft += densities[line, 0]
                                 whole_bone += densities[line, 1]
                                 whole_metal += densities[line, 2]
-                            if labels is not None:
-                                label = int(labels[here])
-                                if label != run_label:
-                                    slot = slots[run_label]
-                                    if slot >= 0:
-                                        if label_path is not None:
-                                            label_path[slot, row, column] += (done - run_start) * slab_mm
-                                        if label_bits is not None:
-                                            label_bits[slot >> 6, row, column] |= np.uint64(1) << np.uint64(
-                                                slot & 63
-                                            )
-                                    run_label = label
-                                    run_start = float(done)
+                            paths[run_slot, lane] += ((done << BITS) - run_start) * unit_mm
+                            met[run_slot] = True
+                            run_slot = slots[labels[np.uint64(at)]]
+                            run_start = done << BITS
                             at += step_a
                             done += 1
-                        if going:
-                            here = np.uint64(at)
-                            at += step
-                            there = np.uint64(at)
-                            share = crossing - until
-                            if hu is not None:
-                                number = np.int64(hu[here])
-                                entered = np.int64(hu[there])
-                                part += share * (number - entered)
-                            if densities is not None:
-                                line, other_line = (
-                                    np.uint64(number - lowest_hu),
-                                    np.uint64(entered - lowest_hu),
-                                )
-                                soft += share * (densities[line, 0] - densities[other_line, 0])
-                                bone += share * (densities[line, 1] - densities[other_line, 1])
-                                metal += share * (densities[line, 2] - densities[other_line, 2])
-                            if labels is not None:
-                                for turn in range(2):
-                                    label = int(labels[there]) if turn else int(labels[here])
-                                    begin = crossing if turn else float(until)
-                                    if label != run_label:
-                                        slot = slots[run_label]
-                                        if slot >= 0 and begin > run_start:
-                                            if label_path is not None:
-                                                label_path[slot, row, column] += (begin - run_start) * slab_mm
-                                            if label_bits is not None:
-                                                label_bits[slot >> 6, row, column] |= np.uint64(
-                                                    1
-                                                ) << np.uint64(slot & 63)
-                                        run_label = label
-                                        run_start = begin
+                        if crossing == finish:
+                            break
+                        here = np.uint64(at)
+                        at += step
+                        there = np.uint64(at)
+                        number, entered = np.int64(voxels[here]), np.int64(voxels[there])
+                        if labels is not None and min(number, entered) < -1000:
+                            begin = until << BITS
+                            paths[run_slot, lane] += (begin - run_start) * unit_mm
+                            met[run_slot] = True
+                            run_slot = slots[labels[here]]
+                            paths[run_slot, lane] += (crossing - begin) * unit_mm
+                            met[run_slot] = True
+                            run_slot = slots[labels[there]]
+                            run_start = crossing
+                            number += SURFACE if number < -1000 else 0
+                            entered += SURFACE if entered < -1000 else 0
+                        share = crossing & _REST
+                        shares += share * (number - entered)
+                        if densities is not None:
+                            line, other_line = np.uint64(number - lowest_hu), np.uint64(entered - lowest_hu)
+                            soft += share / UNIT * (densities[line, 0] - densities[other_line, 0])
+                            bone += share / UNIT * (densities[line, 1] - densities[other_line, 1])
+                            metal += share / UNIT * (densities[line, 2] - densities[other_line, 2])
                     if labels is not None:
-                        slot = slots[run_label]
-                        if slot >= 0:
-                            if label_path is not None:
-                                label_path[slot, row, column] += (slabs - run_start) * slab_mm
-                            if label_bits is not None:
-                                label_bits[slot >> 6, row, column] |= np.uint64(1) << np.uint64(slot & 63)
+                        paths[run_slot, lane] += (finish - run_start) * unit_mm
+                        met[run_slot] = True
 
-                if hu is not None:
-                    line_integral[row, column] = (
-                        max(part + whole + 1000.0 * (end - start), 0.0) * slab_mm * 2e-5
-                    )
+                line_integral[row, column] = (
+                    max(part + whole + shares / UNIT + 1000.0 * (end - start), 0.0) * slab_mm * 2e-5
+                )
                 if densities is not None:
                     scale = 0.1 * 2.0**-20 * slab_mm
                     area_density[0, row, column] = max(soft + whole_soft, 0.0) * scale
                     area_density[1, row, column] = max(bone + whole_bone, 0.0) * scale
                     area_density[2, row, column] = max(metal + whole_metal, 0.0) * scale
+
+            if labels is not None:
+                for slot in range(len(met) - 1):
+                    if met[slot]:
+                        for lane in range(min(16, width - column_start)):
+                            if paths[slot, lane] > 0.0:
+                                if label_path is not None:
+                                    label_path[slot, row, column_start + lane] = paths[slot, lane]
+                                if label_bits is not None:
+                                    bit = np.uint64(1) << np.uint64(slot & 63)
+                                    label_bits[slot >> 6, row, column_start + lane] |= bit
+                        paths[slot] = 0.0
+                        met[slot] = False
 
 
 @lru_cache(maxsize=1)
