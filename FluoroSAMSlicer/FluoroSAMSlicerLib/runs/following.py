@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..segmentation.cut_mask import CutMask
 from ..segmentation.overlap import dice
+from ..segmentation.prompt import LOW_SCORE
 from .answers import FrameMask
 from .errors import RunError
 from .motion import Motion
@@ -25,8 +27,10 @@ DOUBTFUL = 0.7
 CORRECTIONS = 1
 """Clicks that the model is shown of its own accord where its answer strays from the mask before."""
 
-LEAST_SCORE, LOST_SCORE = 0.5, 0.2
-"""Predicted IoU below which somebody should look, and its loss since the frame that was started from."""
+LOST_SCORE = 0.2
+"""Loss of predicted IoU since the frame that was started from, from which on somebody should look."""
+
+NOTHING = "nothing found"
 
 DEEPEST_AT = 96
 """Longer side (pixels) at which the place deepest inside a mask is looked for."""
@@ -91,9 +95,9 @@ def began(
                 f"{one.name}: its mask is {mask.shape[1]} x {mask.shape[0]} pixels, the frame {width} x {height}."
             )
         score = 1.0 if score is None else float(score)
-        doubt = "" if mask.any() else "nothing found"
+        doubt = _doubt(mask, mask, 1.0, score, score) if mask.any() else NOTHING
         known = {"score": score, "points": one.points, "labels": one.labels, "doubt": doubt}
-        found.append((Held(one, mask, one.points, one.labels, score), FrameMask.of(one.name, mask, **known)))
+        found.append((Held(one, mask, one.points, one.labels, score), FrameMask(one.name, CutMask.of(mask), **known)))
     return found
 
 
@@ -127,7 +131,7 @@ def _carried(predictor, embedding, held: Held, moved: Motion, fresh, shown) -> t
     if held.followed.drawn and overlap < DOUBTFUL:
         mask, doubt = before, "the model sees it otherwise; the mask was moved along"
     known = {"score": score, "overlap": overlap, "doubt": doubt, "points": points, "labels": labels}
-    answer = FrameMask.of(held.followed.name, mask, **known)
+    answer = FrameMask(held.followed.name, CutMask.of(mask), **known)
     return Held(held.followed, mask, points, labels, held.first_score), answer
 
 
@@ -167,10 +171,10 @@ def _inside(points, labels, size: tuple[int, int]):
 
 def _doubt(mask: np.ndarray, before: np.ndarray, overlap: float, score: float, first: float) -> str:
     if not mask.any():
-        return "nothing found" if before.any() else ""
+        return NOTHING if before.any() else ""
     if overlap < DOUBTFUL:
         return f"overlaps the frame before by {overlap:.2f} only"
-    if score < LEAST_SCORE or score < first - LOST_SCORE:
+    if score < LOW_SCORE or score < first - LOST_SCORE:
         return f"the model is less sure ({score:.2f})"
     return ""
 

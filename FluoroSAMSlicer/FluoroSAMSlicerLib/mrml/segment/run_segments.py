@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...segmentation.cut_mask import fingerprint
 from ..errors import SceneError
 from ..library import scene_library
 from ..nodes.image_state import check_volume
-from ..nodes.masks import fingerprint
 from ..nodes.naming import structure_for
 from ..nodes.references import weak
 from ..nodes.segments import TAG_PREFIX, segment_mask, set_segment
@@ -146,7 +146,6 @@ class RunSegments:
 
     def _write(self, target, volume, one, text: str | None, model: str, frame: int) -> None:
         structure = structure_for(one.name)
-        mask = one.mask
         known = target.GetSegmentation().GetSegmentIDs()
         for segment_id in known:
             segment = target.GetSegmentation().GetSegment(segment_id)
@@ -161,9 +160,9 @@ class RunSegments:
             CARRIED_TAG: one.doubt or "yes",
             TEXT_TAG: text or "",
             "frame": frame,
-            MASK_TAG: fingerprint(mask),
+            MASK_TAG: one.cut.fingerprint,
         }
-        set_segment(target, volume, structure, mask, tags)
+        set_segment(target, volume, structure, one.cut, tags)
 
     def _ids(self, record: Record) -> list[str]:
         return list(record.segmentation.GetSegmentation().GetSegmentIDs())
