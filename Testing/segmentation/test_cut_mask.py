@@ -26,7 +26,7 @@ def test_it_holds_what_the_mask_holds_and_tells_it_apart():
 
 
 def test_area_and_centroid_are_those_of_the_pixels_set():
-    mask = some_mask(61, 77)
+    mask = some_mask(91, 77)
     cut = CutMask.of(mask)
     rows, columns = mask.nonzero()
     assert cut.area == mask.sum() and cut.centroid == pytest.approx((columns.mean(), rows.mean()))
