@@ -55,6 +55,7 @@ def segment_panel(
             panel.onSegment,
             lambda: panel.image.describe(),
             lambda model: panel.model.installed(model),
+            lambda request: panel.run.arrived(request),
             lambda request, result: panel.run.done(request, result),
             panel.later,
         )
