@@ -17,7 +17,7 @@ from ..model import FluoroSAM, Provenance, load_model, pixel_values
 from ..model.storage import WEIGHTS, Tokens, locate_model, read_description
 from .candidates import Candidates
 from .clicks import obeying, outlasting
-from .close_up import LOOKS, CloseUp, Window, window_of
+from .close_up import LOOKS, CloseUp, Look, Window, window_of
 from .embedding import EmbeddingCache, ImageEmbedding, image_key, one_by_one
 from .errors import ImageError, PromptError
 from .inference import Inference
@@ -154,6 +154,7 @@ class Predictor:
         box: Sequence | None = None,
         previous: Prediction | None = None,
         allow_unknown: bool = False,
+        looks: Sequence[Look] = LOOKS,
     ) -> Prediction:
         """The mask that the prompts ask for; text, points and box may be given in any mix.
 
@@ -168,7 +169,8 @@ class Predictor:
         clicks inside the mask, negative ones outside. If none does, it is the candidate that satisfies most
         clicks (among those, the newest click; among those, the best score), corrected around the clicks it
         contradicts, see :mod:`~.clicks`; ``Prediction.missed`` names those that contradict each other. A model
-        that does so by its configuration then looks closer at what it found, see :mod:`~.close_up`.
+        that does so by its configuration then looks closer at what it found, see :mod:`~.close_up`; ``looks`` says
+        how near and how often.
 
         Raises :class:`PromptError` for prompts that cannot be used, :class:`~..anatomy.AmbiguousName` with
         its candidates, :class:`~..anatomy.UnknownName` with the nearest names, and
@@ -191,17 +193,21 @@ class Predictor:
             corrected = obeying(outlasting(candidates, prompt, mask), prompt)
             made_by = embedding.key, embedding.model, self.version, self._notes(structure)
             result = Prediction(prompt, structure, candidates, chosen, *made_by, corrected)
-            return self.choose(embedding, result, chosen)
+            return self.choose(embedding, result, chosen, looks)
 
     def predict_names(
-        self, embedding: ImageEmbedding, texts: Sequence[str], allow_unknown: bool = False
+        self,
+        embedding: ImageEmbedding,
+        texts: Sequence[str],
+        allow_unknown: bool = False,
+        looks: Sequence[Look] = LOOKS,
     ) -> list[Prediction]:
         """What :meth:`predict` gives for each text alone; a model that can do so finds all of them in one pass.
 
         Raises as :meth:`predict`, before anything is computed.
         """
         if not self.finds_together:
-            return [self.predict(embedding, text, allow_unknown=allow_unknown) for text in texts]
+            return [self.predict(embedding, text, allow_unknown=allow_unknown, looks=looks) for text in texts]
         self._check_origin(embedding, "the encoded image")
         prompts = [Prompt.of(text) for text in texts]
         if any(prompt.is_empty for prompt in prompts):
@@ -216,17 +222,24 @@ class Predictor:
                     embedding,
                     Prediction(prompt, structure, candidates, 0, *made_by, self._notes(structure)),
                     0,
+                    looks,
                 )
                 for prompt, structure, candidates in zip(prompts, structures, found, strict=True)
             ]
 
-    def choose(self, embedding: ImageEmbedding, prediction: Prediction, candidate: int) -> Prediction:
+    def choose(
+        self,
+        embedding: ImageEmbedding,
+        prediction: Prediction,
+        candidate: int,
+        looks: Sequence[Look] = LOOKS,
+    ) -> Prediction:
         """The prediction with ``candidate``, the index of one of its three, as its mask."""
         phrase = _phrase(prediction.structure, prediction.prompt)
         found = (prediction.corrected or prediction.candidates).low_res[candidate]
         with self._lock:
             close_ups = self.inference.run(
-                lambda: self._look_closer(embedding, prediction.prompt, phrase, found)
+                lambda: self._look_closer(embedding, prediction.prompt, phrase, found, looks)
             )
         return replace(prediction, chosen=candidate, close_ups=close_ups)
 
@@ -237,10 +250,15 @@ class Predictor:
         return (*self.inference.notes, f"{structure.name}: part of {structure.asked}, which the model was asked for")
 
     def _look_closer(
-        self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, found: Tensor
+        self,
+        embedding: ImageEmbedding,
+        prompt: Prompt,
+        phrase: str | None,
+        found: Tensor,
+        looks: Sequence[Look],
     ) -> tuple[CloseUp, ...]:
         # Negative clicks alone make a model doubt what it found: nearer, still more.
-        looks = LOOKS if self.network.config.close_ups and not prompt.only_negative else ()
+        looks = looks if self.network.config.close_ups and not prompt.only_negative else ()
         windows = [(look, window_of(look, found, prompt, embedding.frame)) for look in looks]
         shown = [(look, window, window.prompt(prompt)) for look, window in windows if window]
         shown = [entry for entry in shown if not entry[-1].is_empty]

@@ -106,7 +106,7 @@ def test_what_was_drawn_by_hand_in_a_frame_stays(film, scene):
 class Wandering(SquarePredictor):
     """Sees its structure elsewhere from the third image on."""
 
-    def predict(self, embedding, text=None, points=(), labels=(), box=None, previous=None, **more):
+    def predict(self, embedding, text=None, points=(), labels=(), box=None, previous=None, *more, **named):
         strange = len(set(self.encoded)) > 2
         answer = super().predict(embedding, "lung" if strange else "heart", (), (), None, None)
         return super().predict(embedding, None, (), (), (90, 90, 120, 120)) if strange else answer
