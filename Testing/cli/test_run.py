@@ -72,6 +72,11 @@ def test_a_run_becomes_a_sequence_a_table_and_pictures(run, film, model_folder, 
     summary = json.loads((folder / "film.json").read_text(encoding="utf-8"))
     assert summary["done"] == [1, 2, 3, 4, 5, 6] and summary["structures"] == ["left femur", "right lung"]
     assert "6 of 6 frames" in result.stdout
+    for name in ("left femur", "right lung"):
+        (line,) = (one for one in result.stdout.splitlines() if one.startswith(f"  {name}"))
+        scores = [float(row["predicted IoU"]) for row in rows if row["structure"] == name]
+        assert f"score {np.mean(scores):.2f} (least {min(scores):.2f} in frame" in line
+        assert summary["scores"][name]["least"] == pytest.approx(min(scores), abs=1e-4)
 
 
 def test_a_range_and_a_start_bound_what_is_done(run, film, model_folder, tmp_path):
@@ -151,6 +156,30 @@ def test_one_frame_and_frames_that_are_not_there_are_told_in_one_line(fails, ima
     assert "no frame 9" in fails("segment", film, "--frames", "all", "--start", "9", *more)
 
 
+def test_frames_beyond_the_end_are_told_and_one_frame_is_no_frames(run, film, model_folder, tmp_path):
+    result = run(
+        "segment", film, "--text", "left femur", "--frames", "6-20", "--model", model_folder, "--device", "cpu",
+        "--json", "--output", "out",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "note: frames 7-20 are not there; the run has 6 frames" in result.stdout
+    assert "1 of 1 frame," in result.stdout and "1 frames" not in result.stdout
+    summary = json.loads((tmp_path / "out" / "film.json").read_text(encoding="utf-8"))
+    assert summary["done"] == [6] and any("7-20" in note for note in summary["notes"])
+
+
+def test_a_range_that_following_does_not_reach_is_told(fails, model_folder, tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number, frame in enumerate([*sliding(2), *(one[::-1, ::-1] * 0.5 for one in sliding(2))]):
+        Image.fromarray((frame * 255).astype(np.uint8)).save(folder / f"{number}.png")
+    told = fails(
+        "segment", folder, "--text", "left femur", "--frames", "4", "--start", "1", "--model", model_folder,
+        "--device", "cpu", "--output", "out",
+    )  # fmt: skip
+    assert "Stopped at frame 3" in told and not (tmp_path / "out").exists()
+
+
 def test_frames_are_read_as_people_count_them():
     assert read_frames("all") is None and read_frames(" ALL ") is None
     assert read_frames("1-3, 7") == (0, 1, 2, 6)
@@ -169,6 +198,6 @@ def test_stopped_by_ctrl_c_what_is_done_is_written(start, model_folder, tmp_path
     time.sleep(3)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=120)
-    assert process.returncode == 130 and "which were written" in told
+    assert process.returncode == 130 and "what was done is written" in told
     labels, values, _ = loaded(tmp_path / "out" / "long.seg.seq.nrrd")
     assert 1 <= len(values) < 400 and values[0] == 1

@@ -52,7 +52,7 @@ def test_writes_segmentation_picture_and_summary(run, image, model_folder, tmp_p
     assert found["patella"]["FluoroSAM.prompt"] == "patella; box 20,20,90,80"
 
     summary = json.loads((folder / "knee.json").read_text(encoding="utf-8"))
-    assert summary["size"] == [120, 90] and summary["frame"] == 0
+    assert summary["size"] == [120, 90] and summary["frame"] == 1
     assert summary["spacing_mm"] is None and summary["spacing_source"] == "unknown"
     assert summary["model"]["name"] == "random" and summary["model"]["licence"] == "Apache-2.0"
     assert {"read", "encode", "prompts", "write segmentation", "write overlay"} <= summary["seconds"].keys()
@@ -90,11 +90,13 @@ def test_summary_agrees_with_the_masks_in_millimetres(run, shared_data, model_fo
 def test_a_frame_is_named_in_the_results(run, shared_data, model_folder, tmp_path):
     path = shared_data("xray/dicom_synthetic/xa_multiframe_12bit_imager_spacing_only.dcm")
     command = ("segment", path, "--text", "spine", "--model", model_folder, "--output", "out", "--json")
-    assert run(*command, "--frame", 2).exit_code == 0
-    (summary,) = (tmp_path / "out").glob("*_frame2.json")
-    assert json.loads(summary.read_text(encoding="utf-8"))["frame"] == 2
+    ninth = run(*command, "--frame", 9)
+    assert ninth.exit_code == 0 and "frame 9 of 9" in ninth.stdout
+    (summary,) = (tmp_path / "out").glob("*_frame9.json")
+    assert json.loads(summary.read_text(encoding="utf-8"))["frame"] == 9
     wrong = run(*command, "--frame", 99)
-    assert wrong.exit_code == 1 and "no frame 99" in wrong.stderr
+    assert wrong.exit_code == 1 and "no frame 99; it holds 9 frames, numbered 1 to 9" in wrong.stderr
+    assert run(*command, "--frame", 0).exit_code == 2
 
 
 def test_a_picture_can_be_said_to_be_inverted(run, image, model_folder, tmp_path):

@@ -1,11 +1,13 @@
 """Runs with true masks: how well one corrected frame's segments reach all others.
 
-    python Testing/evaluation/runs.py DATA [--frames 60] [--kinds turning,breathing,wire,table] [--model compact]
+    python Testing/evaluation/runs.py DATA [--frames 60] [--every 1] [--kinds turning,breathing,wire,table]
+                                      [--model compact]
 
 DATA is the folder of test data. Rendered from its CTs: a C-arm that turns by 40 degrees, breathing (a picture that
 is drawn up and down below its middle), a K-wire that advances, a table that moves. Each structure is asked for by
-name, then with three simulated clicks, in the middle frame only, and carried from there; beside it every frame is
-asked afresh, with as many clicks in each. Prints a line of mean Dice a structure, and frames a second of both.
+name, then with three simulated clicks, in the middle frame only, and carried from there; beside it every frame, or
+one in so many, is asked afresh, with as many clicks in each. Prints the Dice of some frames, and a line of means a
+structure: carried over all frames, carried and asked in those that were asked afresh, and by the name alone.
 """
 
 from __future__ import annotations
@@ -127,12 +129,11 @@ def _drawn_down(line: np.ndarray, masks: dict, pixels: float):
     return map_coordinates(line, [rows, columns], order=1, mode="nearest"), taken
 
 
-def clicked(predictor: Predictor, frame: np.ndarray, text: str | None, truth: np.ndarray):
-    """The prediction after the name and `CLICKS` clicks where it errs most, and the clicks."""
-    embedding = predictor.encode(Radiograph(frame))
+def clicked(predictor: Predictor, embedding, text: str | None, truth: np.ndarray):
+    """The prediction after the name and `CLICKS` clicks where it errs most, the clicks, and the name's own mask."""
     points: list = []
     labels: list = []
-    found = None if text is None else predictor.predict(embedding, text)
+    named = found = None if text is None else predictor.predict(embedding, text)
     for _ in range(CLICKS):
         mask = np.zeros_like(truth) if found is None else found.mask
         if np.array_equal(mask, truth):
@@ -140,69 +141,73 @@ def clicked(predictor: Predictor, frame: np.ndarray, text: str | None, truth: np
         point, label = next_click(mask, truth)
         points, labels = [*points, point], [*labels, label]
         found = predictor.predict(embedding, text, points, labels, None, found)
-    return found, tuple(points), tuple(labels)
+    return found, tuple(points), tuple(labels), named
 
 
-def compared(predictor: Predictor, truth: Truth, name: str) -> tuple[dict[str, float], int]:
-    """Mean Dice over the frames in which the structure is, by way of asking, and how many were marked."""
-    text = None if name == WIRE else name
-    there = [
-        number
-        for number, masks in enumerate(truth.masks)
-        if masks.get(name) is not None and masks[name].any()
-    ]
-    start = there[len(there) // 2]
-    found, points, labels = clicked(predictor, truth.frames[start], text, truth.masks[start][name])
-    run = Run("made", len(truth.frames), lambda number: Radiograph(truth.frames[number]))
-    followed = Followed(name, text, points, labels, mask=found.mask, score=found.score)
-    begin = time.perf_counter()
-    result = propagate(run, predictor, start, [followed])
-    seconds = time.perf_counter() - begin
-    carried = [
-        dice(result.frames[n].masks[0].mask, truth.masks[n][name]) for n in there if n in result.frames
-    ]
-    begin = time.perf_counter()
-    fresh = [
-        dice(clicked(predictor, truth.frames[n], text, truth.masks[n][name])[0].mask, truth.masks[n][name])
-        for n in there
-    ]
-    alone = time.perf_counter() - begin
-    by_name = [
-        dice(
-            predictor.predict(predictor.encode(Radiograph(truth.frames[n])), text).mask, truth.masks[n][name]
-        )
-        for n in (there if text else ())
-    ]
-    means = {
-        "carried": float(np.mean(carried))
-        if len(carried) == len(there)
-        else float(np.sum(carried) / len(there)),
-        "afresh": float(np.mean(fresh)),
-        "name": float(np.mean(by_name)) if by_name else np.nan,
-        "fps": len(result.frames) / seconds,
-        "afresh fps": len(there) / alone,
-    }
-    return means, len(result.unsure)
+def compared(predictor: Predictor, truth: Truth, every: int) -> dict[str, dict[str, float]]:
+    """By structure: mean Dice over the frames in which it is, by way of asking, clicks by way, and frames marked."""
+    count = len(truth.frames)
+    start = count // 2
+    images = [Radiograph(frame) for frame in truth.frames]
+    embedding = predictor.encode(images[start])
+    names = [name for name, mask in truth.masks[start].items() if mask.any()]
+    followed, clicks = [], {}
+    for name in names:
+        text = None if name == WIRE else name
+        found, points, labels, _ = clicked(predictor, embedding, text, truth.masks[start][name])
+        clicks[name] = len(points)
+        followed.append(Followed(name, text, points, labels, mask=found.mask, score=found.score))
+    result = propagate(Run("made", count, lambda number: images[number]), predictor, start, followed)
+    print("; ".join(result.stops), end="", flush=True)
+    told: dict[str, dict[str, list[float]]] = {name: {} for name in names}
+    by_frame: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(count):
+        sampled = number % every == start % every
+        embedding = predictor.encode(images[number]) if sampled else None
+        for place, name in enumerate(names):
+            mask = truth.masks[number].get(name)
+            if mask is None or not mask.any():
+                continue
+            done = result.frames.get(number)
+            carried = dice(done.masks[place].mask, mask) if done else 0.0
+            by_frame[name].append(carried)
+            ways = {"carried": carried}
+            if sampled:
+                text = None if name == WIRE else name
+                found, points, _, named = clicked(predictor, embedding, text, mask)
+                ways |= {"afresh": dice(found.mask, mask), "carried there": carried, "clicks": len(points)}
+                if named is not None:
+                    ways["name"] = dice(named.mask, mask)
+            for way, value in ways.items():
+                told[name].setdefault(way, []).append(value)
+    means = {name: {way: float(np.mean(values)) for way, values in ways.items()} for name, ways in told.items()}
+    for place, name in enumerate(names):
+        means[name]["marked"] = sum(bool(one.masks[place].doubt) for one in result.frames.values())
+        means[name]["share of clicks"] = clicks[name] / (means[name].pop("clicks") * len(by_frame[name]))
+        print(f"  {name}: " + " ".join(f"{value:.2f}" for value in by_frame[name][:: max(1, count // 15)]))
+    return means
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--every", type=int, default=1, help="ask one frame in so many afresh")
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--model", default="compact")
     asked = parser.parse_args()
     predictor = Predictor.load(asked.model, device="cpu")
-    every = []
+    all_means = []
     for kind in asked.kinds.split(","):
+        begin = time.process_time()
         truth = made(kind, asked.data, asked.frames)
-        for name in dict.fromkeys(name for masks in truth.masks for name in masks):
-            means, unsure = compared(predictor, truth, name)
-            every.append(means)
-            told = "  ".join(f"{key} {value:.3f}" for key, value in means.items())
-            print(f"{kind:10} {name:16} {told}  marked {unsure}", flush=True)
-    for key in every[0]:
-        print(f"mean {key} {np.nanmean([one[key] for one in every]):.3f}")
+        for name, means in compared(predictor, truth, asked.every).items():
+            all_means.append(means)
+            told = "  ".join(f"{way} {value:.3f}" for way, value in means.items())
+            print(f"{kind:10} {name:16} {told}")
+        print(f"{kind}: {time.process_time() - begin:.0f} s of CPU", flush=True)
+    for way in sorted({way for means in all_means for way in means}):
+        print(f"mean {way} {np.nanmean([means.get(way, np.nan) for means in all_means]):.3f}")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class SquarePredictor:
         return ImageEmbedding(key, frame, torch.zeros(1, 1, GRID // 8, GRID // 8), "squares", "1")
 
     def predict(
-        self, embedding, text=None, points=(), labels=(), box=None, previous=None, allow_unknown=False
+        self, embedding, text=None, points=(), labels=(), box=None, previous=None, allow_unknown=False, looks=()
     ):
         self.asked.append((text, tuple(points), tuple(labels), box, previous))
         low_res = torch.full((3, GRID, GRID), -4.0)
@@ -64,7 +64,7 @@ class SquarePredictor:
         candidates = Candidates(low_res, scores, embedding.frame)
         return Prediction(prompt, None, candidates, 0, embedding.key, "squares", "1")
 
-    def predict_names(self, embedding, texts, allow_unknown=False):
+    def predict_names(self, embedding, texts, allow_unknown=False, looks=()):
         return [self.predict(embedding, text, allow_unknown=allow_unknown) for text in texts]
 
     def choose(self, embedding, prediction, candidate):

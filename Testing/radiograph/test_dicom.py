@@ -85,7 +85,7 @@ def test_frames_differ_and_the_last_one_is_the_last(shared_data):
     path = shared_data("xray/dicom_synthetic/xa_multiframe_12bit_imager_spacing_only.dcm")
     frames = [read_radiograph(path, frame=n) for n in (0, 8)]
     assert frames[1].frame == 8 and not np.array_equal(frames[0].pixels, frames[1].pixels)
-    with pytest.raises(RadiographError, match="9 frames, numbers 0 to 8"):
+    with pytest.raises(RadiographError, match="9 frames, numbered 1 to 9"):
         read_radiograph(path, frame=9)
 
 

@@ -99,7 +99,7 @@ def test_pages_of_a_tiff_are_frames_and_bigtiff_is_read(tmp_path, dtype, big):
     first, second = read_radiograph(path), read_radiograph(path, frame=1)
     assert first.frame_count == 2
     assert np.allclose(first.pixels, second.pixels[::-1])
-    with pytest.raises(RadiographError, match="no frame 2; it holds 2 frames"):
+    with pytest.raises(RadiographError, match="no frame 3; it holds 2 frames"):
         read_radiograph(path, frame=2)
 
 

@@ -100,7 +100,7 @@ def test_pages_of_a_tiff_are_frames(tmp_path):
     Image.fromarray(SIXTEEN).save(tmp_path / "a.tif", save_all=True, append_images=[turned])
     first, second = (read_radiograph(tmp_path / "a.tif", frame=n) for n in (0, 1))
     assert second.frame_count == 2 and np.array_equal(first.pixels, second.pixels[::-1])
-    with pytest.raises(RadiographError, match="2 frames, numbers 0 to 1"):
+    with pytest.raises(RadiographError, match="2 frames, numbered 1 to 2"):
         read_radiograph(tmp_path / "a.tif", frame=2)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from FluoroSAMSlicerLib.runs.answers import FrameMask
 from FluoroSAMSlicerLib.runs.following import deepest
 from FluoroSAMSlicerLib.runs.motion import motion, small
 from FluoroSAMSlicerLib.segmentation.overlap import dice
@@ -51,16 +50,6 @@ def test_uniform_frames_and_tiny_ones_stay_where_they_are():
 
 def test_frames_of_different_content_are_unlike():
     assert motion(scene(128, 128), scene(128, 128, 5), (128, 128)).likeness < 0.5
-
-
-def test_a_kept_mask_is_the_same_when_it_is_looked_at():
-    mask = scene(50, 33) > 0.5
-    kept = FrameMask.of("bone", mask, score=0.9)
-    np.testing.assert_array_equal(kept.mask, mask)
-    assert kept.area == mask.sum()
-    rows, columns = mask.nonzero()
-    assert kept.centroid == pytest.approx((columns.mean(), rows.mean()))
-    assert FrameMask.of("none", np.zeros((4, 4), bool), score=0.1).centroid is None
 
 
 def test_the_deepest_place_of_a_mask_is_inside_of_it():

@@ -125,6 +125,16 @@ def test_a_structure_that_vanishes_is_marked(frames, predictor):
     assert result.unsure and result.unsure[0].doubts[0].startswith("corner: ")
 
 
+def test_a_start_that_the_model_is_unsure_of_is_marked(run, predictor, frames):
+    mask = np.zeros((256, 256), bool)
+    mask[100:140, 100:140] = True
+    unsure = propagate(run, predictor, 0, [Followed("spot", mask=mask, score=0.3)], frames=[0])
+    assert [one.frame for one in unsure.unsure] == [0] and "less sure (0.30)" in unsure.unsure[0].doubts[0]
+    assert not propagate(run, predictor, 0, [Followed("spot", mask=mask, score=0.8)], frames=[0]).unsure
+    # A mask without a score was drawn by somebody.
+    assert not propagate(run, predictor, 0, [Followed("spot", mask=mask)], frames=[0]).unsure
+
+
 def test_nothing_to_follow_and_masks_of_another_size_are_refused(run, predictor):
     with pytest.raises(RunError, match="segment a structure"):
         propagate(run, predictor, 0, [])

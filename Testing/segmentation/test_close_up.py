@@ -189,3 +189,10 @@ def test_negative_clicks_alone_are_not_looked_at_closer(looker):
 def test_a_model_that_does_not_look_closer_keeps_no_pixels(predictor):
     embedding = predictor.encode(blob_image(200, 200))
     assert embedding.pixels is None and predictor.predict(embedding, text="left lung").close_ups == ()
+
+
+def test_fewer_looks_can_be_asked_for(looker):
+    embedding = looker.encode(blob_image(300, 420, seed=15))
+    asked = {"points": [(126, 168)], "labels": [1], "box": BOX}
+    assert len(looker.predict(embedding, **asked, looks=LOOKS[:1]).close_ups) == 1
+    assert looker.predict(embedding, **asked, looks=()).close_ups == ()

@@ -59,12 +59,12 @@ class ImageReport:
         return list(dict.fromkeys(notes))
 
     def to_dict(self) -> dict:
-        """Plain values for JSON: pixels, mm and mm2, seconds; file names relative to the report."""
+        """Plain values for JSON: pixels, mm and mm2, seconds; frames from 1; file names relative to the report."""
         radiograph, provenance = self.radiograph, self.predictor.provenance
         height, width = radiograph.pixels.shape
         return {
             "image": str(self.image),
-            "frame": radiograph.frame,
+            "frame": radiograph.frame + 1,
             "frame_count": radiograph.frame_count,
             "modality": radiograph.modality,
             "size": [width, height],
@@ -123,7 +123,7 @@ class ImageReport:
             spacing = f"{x:.3g} mm" if abs(x - y) < 1e-6 * x else f"{x:.3g} x {y:.3g} mm"
             spacing += f" a pixel ({radiograph.spacing_source})"
         frames = (
-            f", frame {radiograph.frame} of {radiograph.frame_count}" if radiograph.frame_count > 1 else ""
+            f", frame {radiograph.frame + 1} of {radiograph.frame_count}" if radiograph.frame_count > 1 else ""
         )
         lines = [f"{self.image}: {width} x {height} pixels{frames}, {spacing}"]
         longest = max((len(finding.asked.structure.name) for finding in self.findings), default=0)

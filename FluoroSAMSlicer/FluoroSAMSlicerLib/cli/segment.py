@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--box", "boxes", metavar="NAME:X1,Y1,X2,Y2", multiple=True, help="A box around the structure.")
 @click.option("--model", metavar="NAME|PATH", default="compact", show_default=True)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--frame", type=click.IntRange(min=0), help="Of an image with several, counted from 0.")
+@click.option("--frame", type=click.IntRange(min=1), help="Of an image with several, counted from 1.  [default: 1]")
 @click.option(
     "--frames", metavar="all|1-40", help="Of a run: follow the structures through these, counted from 1."
 )
@@ -89,7 +89,7 @@ def segment(
         if follow is not None:
             follow(prompts, predictor, folder, invert, with_overlay, with_json, with_dicom)
             return
-        read = partial(_read, frame=frame or 0, invert=invert)
+        read = partial(_read, frame=(frame or 1) - 1, invert=invert)
         failed = _segment_all(ctx, images, prompts, predictor, folder, read, with_overlay, with_json)
     if len(images) > 1:
         click.echo(f"{len(images) - failed} of {len(images)} images segmented")
@@ -182,7 +182,7 @@ def _segment_image(
     radiograph = read(image)
     report = ImageReport(image, radiograph, predictor)
     if radiograph.frame_count > 1:
-        stem = f"{stem}_frame{radiograph.frame}"
+        stem = f"{stem}_frame{radiograph.frame + 1}"
     report.seconds["read"] = clock.lap()
     session = PromptSession(predictor, radiograph)
     report.seconds["encode"] = clock.lap()

@@ -11,6 +11,7 @@ import click
 
 from .bodies import ct_options, names_file, pairs
 from .failures import Failure
+from .interruption import resumable
 from .output import output_folder
 
 MOST_WORKERS = 61
@@ -172,15 +173,13 @@ def _write_set(cts, labels, table: Path | None, output: Path, options: dict) -> 
     else:
         engine = in_this_process if workers == 1 else local_processes(workers)
     with output_folder(output) as folder:
-        try:
+        with resumable():
             report = _with_bar(
                 lambda on_progress: write_set(
                     sources, settings, folder, engine, on_progress=on_progress, workers=workers
                 ),
                 settings.count,
             )
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("stopped; the same command goes on from here") from None
     rate = f", {report.made} made in {report.seconds:.0f} s ({report.made / max(report.seconds, 1e-3):.2f} a second)"
     click.echo(f"{folder}: {report.images} images{rate}")
     if report.failures:
@@ -259,9 +258,6 @@ def _write_shards(bodies: list[tuple[Path, Path]], count: int, seed: int, size: 
         read = [
             Body.read(ct, label_map, names_file(label_map, None), own_names=True) for ct, label_map in bodies
         ]
-        try:
-            with tqdm(total=per_body * len(read), unit="shard", disable=None) as bar:
-                generate(read, folder, per_body, seed, pixels=size, on_shard=lambda _: bar.update())
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("stopped; the same command goes on from here") from None
+        with resumable(), tqdm(total=per_body * len(read), unit="shard", disable=None) as bar:
+            generate(read, folder, per_body, seed, pixels=size, on_shard=lambda _: bar.update())
         click.echo(f"{folder}: {len(ShardReader(folder))} images")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from .failures import Failure
+from .interruption import resumable
 from .output import output_folder
 
 
@@ -162,11 +163,8 @@ def _stoppable(steps: int):
     """A bar of steps; Ctrl-C says that the same command goes on."""
     from tqdm import tqdm
 
-    with tqdm(total=steps, unit="step", disable=None) as bar:
-        try:
-            yield bar
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("stopped; the same command goes on from here") from None
+    with resumable(), tqdm(total=steps, unit="step", disable=None) as bar:
+        yield bar
 
 
 def _counting(bar):

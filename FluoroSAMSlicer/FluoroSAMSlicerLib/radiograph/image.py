@@ -56,10 +56,10 @@ def refuse_size(path: Path, width: int, height: int) -> None:
 
 
 def refuse_frame(path: Path, frame: int, count: int) -> None:
-    """Raise :class:`RadiographError` unless 0 <= frame < count."""
+    """Raise :class:`RadiographError` unless 0 <= frame < count; what it says counts from 1, as viewers do."""
     if not 0 <= frame < count:
-        known = "one frame, number 0" if count == 1 else f"{count} frames, numbers 0 to {count - 1}"
-        raise RadiographError(f"{path}: has no frame {frame}; it holds {known}")
+        known = "one frame only" if count == 1 else f"{count} frames, numbered 1 to {count}"
+        raise RadiographError(f"{path}: has no frame {frame + 1}; it holds {known}")
 
 
 def cause(error: BaseException) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
+
+from ..segmentation.cut_mask import CutMask
 
 
 @dataclass(frozen=True, eq=False)
 class FrameMask:
-    """One structure in one frame. ``bits`` is the compressed mask of ``size`` (H, W).
+    """One structure in one frame. ``cut`` is its mask, kept small.
 
     ``score`` is the IoU that the model predicts, ``overlap`` the Dice coefficient with the mask of the frame
     before, moved along; ``doubt`` says why somebody should look, "" if nobody needs to. ``points`` (x, y) and
@@ -18,29 +20,27 @@ class FrameMask:
     """
 
     name: str
-    size: tuple[int, int]
-    bits: bytes
+    cut: CutMask
     score: float
     overlap: float = 1.0
     doubt: str = ""
     points: tuple[tuple[float, float], ...] = ()
     labels: tuple[int, ...] = ()
-    area: int = 0
-    centroid: tuple[float, float] | None = None
-
-    @classmethod
-    def of(cls, name: str, mask: np.ndarray, **known) -> FrameMask:
-        """Of a bool mask (H, W); ``area`` in pixels and ``centroid`` (x, y) are taken from it."""
-        rows, columns = mask.nonzero()
-        centroid = (float(columns.mean()), float(rows.mean())) if rows.size else None
-        packed = zlib.compress(np.packbits(mask).tobytes(), 1)
-        return cls(name, mask.shape, packed, area=int(rows.size), centroid=centroid, **known)
 
     @property
     def mask(self) -> np.ndarray:
         """Bool (H, W), made anew at each call."""
-        bits = np.frombuffer(zlib.decompress(self.bits), np.uint8)
-        return np.unpackbits(bits, count=self.size[0] * self.size[1]).reshape(self.size) != 0
+        return self.cut.mask
+
+    @property
+    def area(self) -> int:
+        """Pixels."""
+        return self.cut.area
+
+    @cached_property
+    def centroid(self) -> tuple[float, float] | None:
+        """Its mean place (x, y) in pixels; None for an empty mask."""
+        return self.cut.centroid
 
 
 @dataclass(frozen=True, eq=False)

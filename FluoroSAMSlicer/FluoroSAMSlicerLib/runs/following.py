@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..segmentation.cut_mask import CutMask
 from ..segmentation.overlap import dice
+from ..segmentation.prompt import LOW_SCORE
 from .answers import FrameMask
 from .errors import RunError
 from .motion import Motion
@@ -25,8 +27,14 @@ DOUBTFUL = 0.7
 CORRECTIONS = 1
 """Clicks that the model is shown of its own accord where its answer strays from the mask before."""
 
-LEAST_SCORE, LOST_SCORE = 0.5, 0.2
-"""Predicted IoU below which somebody should look, and its loss since the frame that was started from."""
+LOST_SCORE = 0.2
+"""Loss of predicted IoU since the frame that was started from, from which on somebody should look."""
+
+LOOK = 1
+"""Which of `LOOKS` is taken in frames that a structure is carried to. Each costs as much as the image; with this one
+alone the masks of three structures of a chest agreed with those of all three looks by a Dice of 0.96 to 0.99."""
+
+NOTHING = "nothing found"
 
 DEEPEST_AT = 96
 """Longer side (pixels) at which the place deepest inside a mask is looked for."""
@@ -91,9 +99,9 @@ def began(
                 f"{one.name}: its mask is {mask.shape[1]} x {mask.shape[0]} pixels, the frame {width} x {height}."
             )
         score = 1.0 if score is None else float(score)
-        doubt = "" if mask.any() else "nothing found"
+        doubt = _doubt(mask, mask, 1.0, score, score) if mask.any() else NOTHING
         known = {"score": score, "points": one.points, "labels": one.labels, "doubt": doubt}
-        found.append((Held(one, mask, one.points, one.labels, score), FrameMask.of(one.name, mask, **known)))
+        found.append((Held(one, mask, one.points, one.labels, score), FrameMask(one.name, CutMask.of(mask), **known)))
     return found
 
 
@@ -106,7 +114,8 @@ def carried(
 ) -> list[tuple[Held, FrameMask]]:
     """The structures in the next frame, which ``moved`` leads to; nothing of them is behind a shutter (``shown``)."""
     named = [one for one in held if one.by_name_alone]
-    fresh = predictor.predict_names(embedding, [one.followed.text for one in named], allow_unknown=True)
+    texts = [one.followed.text for one in named]
+    fresh = predictor.predict_names(embedding, texts, allow_unknown=True, looks=_looks())
     by_name = dict(zip((id(one) for one in named), fresh, strict=True))
     return [_carried(predictor, embedding, one, moved, by_name.get(id(one)), shown) for one in held]
 
@@ -127,7 +136,7 @@ def _carried(predictor, embedding, held: Held, moved: Motion, fresh, shown) -> t
     if held.followed.drawn and overlap < DOUBTFUL:
         mask, doubt = before, "the model sees it otherwise; the mask was moved along"
     known = {"score": score, "overlap": overlap, "doubt": doubt, "points": points, "labels": labels}
-    answer = FrameMask.of(held.followed.name, mask, **known)
+    answer = FrameMask(held.followed.name, CutMask.of(mask), **known)
     return Held(held.followed, mask, points, labels, held.first_score), answer
 
 
@@ -145,7 +154,7 @@ def _guided(predictor, embedding, held: Held, before: np.ndarray, points, labels
     start, text = drawn(embedding, before), held.followed.text
     answers = [] if fresh is None else [fresh]
     for _ in range(1 + CORRECTIONS):
-        start = predictor.predict(embedding, text, points, labels, None, start, allow_unknown=True)
+        start = predictor.predict(embedding, text, points, labels, None, start, True, _looks())
         answers.append(start)
         if dice(start.mask, before) >= STEADY:
             break
@@ -153,6 +162,12 @@ def _guided(predictor, embedding, held: Held, before: np.ndarray, points, labels
         wanted = int(missing.sum() >= surplus.sum())
         points, labels = (*points, deepest(missing if wanted else surplus)), (*labels, wanted)
     return max(answers, key=lambda one: dice(one.mask, before))
+
+
+def _looks():
+    from ..segmentation.close_up import LOOKS
+
+    return LOOKS[LOOK : LOOK + 1]
 
 
 def _inside(points, labels, size: tuple[int, int]):
@@ -167,10 +182,10 @@ def _inside(points, labels, size: tuple[int, int]):
 
 def _doubt(mask: np.ndarray, before: np.ndarray, overlap: float, score: float, first: float) -> str:
     if not mask.any():
-        return "nothing found" if before.any() else ""
+        return NOTHING if before.any() else ""
     if overlap < DOUBTFUL:
         return f"overlaps the frame before by {overlap:.2f} only"
-    if score < LEAST_SCORE or score < first - LOST_SCORE:
+    if score < LOW_SCORE or score < first - LOST_SCORE:
         return f"the model is less sure ({score:.2f})"
     return ""
 

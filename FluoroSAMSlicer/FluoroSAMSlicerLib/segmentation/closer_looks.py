@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from .clicks import obeying
-from .close_up import LOOKS, SHARED, CloseUp, Window, window_of
+from .close_up import SHARED, CloseUp, Look, Window, window_of
 from .embedding import EmbeddingCache, ImageEmbedding
 from .inference import Inference
 from .prompt import Prompt
@@ -27,11 +27,11 @@ class CloserLooks:
         self._known = EmbeddingCache(KEPT)
 
     def at(
-        self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, found: Tensor
+        self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, found: Tensor, looks: Sequence[Look]
     ) -> tuple[CloseUp, ...]:
         """Close-ups of one answer, logits (h, h) ``found``, as far as its prompt is seen in them."""
         # Negative clicks alone make a model doubt what it found: nearer, still more.
-        looks = () if prompt.only_negative else LOOKS
+        looks = () if prompt.only_negative else looks
         windows = [(look, window_of(look, found, prompt, embedding.frame)) for look in looks]
         shown = [(look, window, window.prompt(prompt)) for look, window in windows if window]
         shown = [entry for entry in shown if not entry[-1].is_empty]

@@ -15,6 +15,7 @@ import torch
 from ..model import FluoroSAM, Provenance, load_model, pixel_values
 from ..model.storage import WEIGHTS, Tokens, locate_model, read_description
 from .clicks import obeying, outlasting
+from .close_up import LOOKS, Look
 from .closer_looks import CloserLooks
 from .embedding import EmbeddingCache, ImageEmbedding, image_key, one_by_one
 from .errors import ImageError, PromptError
@@ -151,6 +152,7 @@ class Predictor:
         box: Sequence | None = None,
         previous: Prediction | None = None,
         allow_unknown: bool = False,
+        looks: Sequence[Look] = LOOKS,
     ) -> Prediction:
         """The mask that the prompts ask for; text, points and box may be given in any mix.
 
@@ -165,7 +167,8 @@ class Predictor:
         clicks inside the mask, negative ones outside. If none does, it is the candidate that satisfies most
         clicks (among those, the newest click; among those, the best score), corrected around the clicks it
         contradicts, see :mod:`~.clicks`; ``Prediction.missed`` names those that contradict each other. A model
-        that does so by its configuration then looks closer at what it found, see :mod:`~.close_up`.
+        that does so by its configuration then looks closer at what it found, see :mod:`~.close_up`; ``looks`` says
+        how near and how often.
 
         Raises :class:`PromptError` for prompts that cannot be used, :class:`~..anatomy.AmbiguousName` with
         its candidates, :class:`~..anatomy.UnknownName` with the nearest names, and
@@ -189,10 +192,13 @@ class Predictor:
             corrected = obeying(outlasting(candidates, prompt, mask), prompt)
             made_by = embedding.key, embedding.model, self.version, self._notes(structure)
             result = Prediction(prompt, structure, candidates, chosen, *made_by, corrected)
-            return self.choose(embedding, result, chosen)
+            return self.choose(embedding, result, chosen, looks)
 
     def predict_names(
-        self, embedding: ImageEmbedding, texts: Sequence[str], allow_unknown: bool = False
+        self,
+        embedding: ImageEmbedding,
+        texts: Sequence[str],
+        allow_unknown: bool = False,
     ) -> list[Prediction]:
         """What each text alone finds; a model that can do so finds all of them in one pass, and looks closer at
         neighbours together, where :meth:`predict` takes its time for one.
@@ -224,14 +230,18 @@ class Predictor:
         near = self._closer.at_names(embedding, prompts, phrases, [one.low_res[0] for one in found])
         return list(zip(found, near, strict=True))
 
-    def choose(self, embedding: ImageEmbedding, prediction: Prediction, candidate: int) -> Prediction:
+    def choose(
+        self, embedding: ImageEmbedding, prediction: Prediction, candidate: int, looks: Sequence[Look] = LOOKS
+    ) -> Prediction:
         """The prediction with ``candidate``, the index of one of its three, as its mask."""
         if not self._closer:
             return replace(prediction, chosen=candidate)
         phrase = _phrase(prediction.structure, prediction.prompt)
         found = (prediction.corrected or prediction.candidates).low_res[candidate]
         with self._lock:
-            near = self.inference.run(lambda: self._closer.at(embedding, prediction.prompt, phrase, found))
+            near = self.inference.run(
+                lambda: self._closer.at(embedding, prediction.prompt, phrase, found, looks)
+            )
         return replace(prediction, chosen=candidate, close_ups=near)
 
     def _notes(self, structure: Structure | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Masks between scene and worker: cut to what they hold, and taken as they lie in a segment."""
+"""Masks from a scene, taken as they lie in a segment, and back."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import slicer
 from FluoroSAMSlicerLib.anatomy import resolve
 from FluoroSAMSlicerLib.mrml import segmentation_node, set_segment
 from FluoroSAMSlicerLib.mrml.nodes import segments
-from FluoroSAMSlicerLib.mrml.nodes.masks import CutMask, TakenMask, fingerprint
+from FluoroSAMSlicerLib.mrml.nodes.masks import TakenMask
 from FluoroSAMSlicerLib.mrml.nodes.segments import one_modification, take_mask
+from FluoroSAMSlicerLib.segmentation.cut_mask import CutMask
 from mrml.bench import image_node, place, transform_node
 
 
@@ -27,22 +28,6 @@ def scene():
 def segment(scene, image, mask):
     node = segmentation_node(scene, image, "masks")
     return node, set_segment(node, image, resolve("heart"), mask, {})
-
-
-def test_a_cut_mask_holds_what_the_mask_holds_and_tells_it_apart():
-    mask = some_mask()
-    cut = CutMask.of(mask)
-    rows, columns = np.nonzero(mask)
-    assert (cut.top, cut.left) == (rows.min(), columns.min())
-    assert cut.part.shape == (np.ptp(rows) + 1, np.ptp(columns) + 1)
-    assert np.array_equal(cut.part, mask[cut.top : rows.max() + 1, cut.left : columns.max() + 1])
-    assert cut.fingerprint == fingerprint(mask) != CutMask.of(~mask).fingerprint
-
-
-def test_an_empty_mask_is_cut_to_nothing():
-    cut = CutMask.of(np.zeros((7, 5), bool))
-    assert cut.part.size == 0 and cut.size == (7, 5)
-    assert cut.fingerprint == CutMask.empty((7, 5)).fingerprint != CutMask.empty((5, 7)).fingerprint
 
 
 def test_a_cut_mask_and_a_whole_one_make_the_same_segment(scene):

@@ -106,7 +106,7 @@ def test_what_was_drawn_by_hand_in_a_frame_stays(film, scene):
 class Wandering(SquarePredictor):
     """Sees its structure elsewhere from the third image on."""
 
-    def predict(self, embedding, text=None, points=(), labels=(), box=None, previous=None, **more):
+    def predict(self, embedding, text=None, points=(), labels=(), box=None, previous=None, *more, **named):
         strange = len(set(self.encoded)) > 2
         answer = super().predict(embedding, "lung" if strange else "heart", (), (), None, None)
         return super().predict(embedding, None, (), (), (90, 90, 120, 120)) if strange else answer
@@ -136,6 +136,106 @@ def test_called_off_what_is_done_is_put_into_the_scene(film, scene):
     )
     assert result.propagation.cancelled
     assert 0 < len(logic.applyRun(request, result)) < COUNT - 1
+
+
+def masks(film, logic) -> list[np.ndarray | None]:
+    """The first segment of every frame."""
+    found = []
+    for number in range(COUNT):
+        film.show(number)
+        states = logic.segments(film.volume)
+        found.append(mask_of(logic, film.volume, states[0].id) if states else None)
+    return found
+
+
+def test_undo_takes_a_whole_propagation_back_and_redo_does_it_again(film, scene):
+    logic = segment_logic(scene)
+    film.show(2)
+    logic.segmentByText(film.volume, "heart")
+    logic.follow(film.volume)
+    carried = masks(film, logic)
+    film.show(4)
+    assert logic.canUndo(film.volume) and logic.undoNow(film.volume)
+    alone = masks(film, logic)
+    np.testing.assert_array_equal(alone[2], carried[2])
+    assert [one is None for one in alone] == [True, True, False, True, True]
+    assert logic.canRedo(film.volume) and logic.redoNow(film.volume)
+    for one, before in zip(masks(film, logic), carried, strict=True):
+        np.testing.assert_array_equal(one, before)
+    # The name itself is the step before that, in the frame where it was asked for.
+    film.show(2)
+    assert logic.undoNow(film.volume) and logic.undoNow(film.volume)
+    assert masks(film, logic) == [None] * COUNT
+
+
+def test_undo_brings_back_what_a_propagation_replaced(film, scene):
+    logic = segment_logic(scene)
+    logic.segmentByText(film.volume, "heart")
+    logic.follow(film.volume)
+    first = masks(film, logic)
+    film.show(0)
+    logic.click(film.volume, logic.segments(film.volume)[0].id, ij=(100, 100))
+    logic.follow(film.volume)
+    second = masks(film, logic)
+    assert not np.array_equal(first[3], second[3])
+    film.show(3)
+    logic.undoNow(film.volume)
+    for one, before in zip(masks(film, logic)[1:], first[1:], strict=True):
+        np.testing.assert_array_equal(one, before)
+
+
+def test_what_was_asked_in_a_frame_since_is_undone_before_the_propagation(film, scene):
+    logic = segment_logic(scene)
+    logic.segmentByText(film.volume, "heart")
+    logic.follow(film.volume)
+    film.show(3)
+    segment = logic.segments(film.volume)[0].id
+    logic.click(film.volume, segment, ij=(100, 100))
+    logic.undoNow(film.volume)
+    assert all(one is not None and one.any() for one in masks(film, logic))
+    film.show(3)
+    logic.undoNow(film.volume)
+    assert [one is None for one in masks(film, logic)] == [False, True, True, True, True]
+
+
+def test_undo_leaves_what_was_drawn_or_clicked_since(film, scene):
+    from mrml.bench import drawn_by_hand
+
+    logic = segment_logic(scene)
+    logic.segmentByText(film.volume, "heart")
+    logic.follow(film.volume)
+    film.show(2)
+    segment = logic.segments(film.volume)[0].id
+    drawn_by_hand(logic, film.volume, segment, slice(100, 110), slice(100, 110))
+    film.show(3)
+    logic.click(film.volume, logic.segments(film.volume)[0].id, ij=(100, 100))
+    film.show(0)
+    logic.undoNow(film.volume)
+    assert [one is None for one in masks(film, logic)] == [False, True, False, False, True]
+
+
+def test_undo_takes_the_marks_of_a_propagation_along(film, scene):
+    logic = segment_logic(scene, Wandering())
+    logic.segmentByText(film.volume, "heart")
+    logic.follow(film.volume)
+    marked = logic.doubtfulFrames(film.volume)
+    assert marked
+    logic.undoNow(film.volume)
+    assert logic.doubtfulFrames(film.volume) == []
+    logic.redoNow(film.volume)
+    assert logic.doubtfulFrames(film.volume) == marked
+
+
+def test_a_start_that_the_model_is_unsure_of_is_marked_until_somebody_clicks(film, scene):
+    predictor = SquarePredictor()
+    predictor.score = 0.3
+    logic = segment_logic(scene, predictor)
+    segment = logic.segmentByText(film.volume, "heart")[0]
+    logic.follow(film.volume)
+    assert logic.doubtfulFrames(film.volume)[0] == 0
+    logic.click(film.volume, segment, ij=(60, 60))
+    logic.follow(film.volume)
+    assert 0 not in logic.doubtfulFrames(film.volume)
 
 
 def test_a_result_for_a_run_that_is_gone_is_dropped(film, scene):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
+from FluoroSAMSlicerLib.mrml.nodes.sequences import frame_segmentation, run_segmentation
 from mrml.bench import Film, mask_of
 from runs.made import sliding
 
@@ -90,3 +93,93 @@ def test_cancel_keeps_what_is_done(bench, film, predictor):
     assert [state.name for state in bench.logic.segments(film.volume)] == ["heart"]
     film.show(COUNT - 1)
     assert bench.logic.segments(film.volume) == []
+
+
+def held_back(predictor, at: int):
+    """A predictor that waits before it encodes image number ``at``, until what is returned is set."""
+    encode, seen, go = predictor.encode, [], threading.Event()
+
+    def waiting(radiograph):
+        seen.append(radiograph)
+        if len(seen) == at:
+            assert go.wait(20)
+        return encode(radiograph)
+
+    predictor.encode = waiting
+    return go
+
+
+def kept(film, number: int) -> list[str]:
+    node = frame_segmentation(run_segmentation(film.volume), number)
+    return list(node.GetSegmentation().GetSegmentIDs())
+
+
+def test_masks_are_in_the_scene_while_others_are_still_computed(bench, film, predictor):
+    bench.ask("heart")
+    go = held_back(predictor, 4)
+    bench.ui.allFramesButton.click()
+    bench.until(lambda: kept(film, 2))
+    assert bench.panel.jobs.busy and kept(film, 1) and not kept(film, 3)
+    go.set()
+    bench.wait()
+    assert all(kept(film, number) for number in range(COUNT))
+
+
+def test_a_propagation_is_one_step_of_undo_from_any_of_its_frames(bench, film):
+    bench.ask("heart")
+    bench.ui.allFramesButton.click()
+    bench.wait()
+    film.show(4)
+    bench.until(lambda: bench.ui.runLabel.text.startswith("Frame 5"))
+    bench.wait()
+    assert bench.ui.undoButton.enabled
+    bench.ui.undoButton.click()
+    bench.wait()
+    assert [bool(kept(film, number)) for number in range(COUNT)] == [True] + [False] * (COUNT - 1)
+    assert bench.ui.redoButton.enabled
+    bench.ui.redoButton.click()
+    bench.wait()
+    assert all(kept(film, number) for number in range(COUNT))
+
+
+def test_a_cancelled_propagation_can_be_undone_too(bench, film, predictor):
+    bench.ask("heart")
+    go = held_back(predictor, 4)
+    bench.ui.allFramesButton.click()
+    bench.until(lambda: kept(film, 2))
+    bench.panel.jobs.cancel()
+    go.set()
+    bench.wait()
+    assert bench.ui.messageLabel.text.startswith("Stopped:") and kept(film, 1)
+    bench.ui.undoButton.click()
+    bench.wait()
+    assert not kept(film, 1) and kept(film, 0)
+
+
+def test_what_is_done_stays_where_the_rest_fails(bench, film, predictor):
+    bench.ask("heart")
+    encode, seen = predictor.encode, []
+
+    def failing(radiograph):
+        seen.append(radiograph)
+        if len(seen) == 4:
+            raise MemoryError
+        return encode(radiograph)
+
+    predictor.encode = failing
+    bench.ui.allFramesButton.click()
+    bench.wait()
+    assert "memory" in bench.ui.messageLabel.text and kept(film, 2) and not kept(film, 4)
+    bench.ui.undoButton.click()
+    bench.wait()
+    assert not kept(film, 2)
+
+
+def test_one_frame_is_told_as_one(bench, film):
+    film.show(COUNT - 2)
+    bench.until(lambda: bench.ui.runLabel.text.startswith(f"Frame {COUNT - 1}"))
+    bench.wait()
+    bench.ask("heart")
+    bench.ui.forwardsButton.click()
+    bench.wait()
+    assert bench.ui.messageLabel.text.startswith("1 frame done")

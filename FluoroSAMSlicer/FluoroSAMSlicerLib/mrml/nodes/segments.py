@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ... import __version__
+from ...segmentation.cut_mask import CutMask
 from ..errors import SceneError
 from ..library import scene_library
-from .masks import CutMask, TakenMask
+from .masks import TakenMask
 
 if TYPE_CHECKING:
     from ...anatomy import Structure
@@ -212,8 +213,8 @@ def _labelmap(segmentation, volume_node, mask: CutMask):
     """vtkOrientedImageData of what the mask holds, in the segmentation's coordinates."""
     from vtkmodules.util.numpy_support import vtk_to_numpy
 
-    rows, columns = mask.part.shape
-    if mask.part.size == 0:
+    rows, columns = mask.shape
+    if not mask.area:
         # One background pixel: a labelmap without any makes VTK's pipeline complain at every update.
         return _empty_grid(segmentation, volume_node, (0, 0, 0, 0, 0, 0))
     extent = (mask.left, mask.left + columns - 1, mask.top, mask.top + rows - 1, 0, 0)

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...segmentation import Prompt, PromptError
+from ...segmentation.cut_mask import CutMask
 from ...segmentation.prompt import LOW_SCORE
 from ..errors import SceneError
-from ..nodes.masks import CutMask
 from ..nodes.naming import structure_for
 from .prompts import SegmentPrompt
 from .run_job import FOLLOW, FollowRequest, FollowResult, follow
@@ -329,7 +329,7 @@ def _answer(prediction: Prediction, asked: SegmentPrompt, mask: np.ndarray) -> d
     clicks = zip(asked.prompt.points, asked.prompt.labels, strict=True)
     missed = tuple(n for n, (point, label) in enumerate(clicks) if _holds(mask, point) != bool(label))
     cut = CutMask.of(mask)
-    low = prediction.score < LOW_SCORE or bool(missed) or not cut.part.size
+    low = prediction.score < LOW_SCORE or bool(missed) or not cut.area
     return {
         "mask": mask,
         "cut": cut,

@@ -87,8 +87,6 @@ class Logic:
     segmentOfPoints = _part("_segments", ImageSegments.segmentOfPoints)
 
     commit = _part("_steps", Steps.commit)
-    canUndo = _part("_steps", Steps.canUndo)
-    canRedo = _part("_steps", Steps.canRedo)
 
     pixelFromRas = _part("_editing", PromptEditing.pixelFromRas)
     rasFromPixel = _part("_editing", PromptEditing.rasFromPixel)
@@ -125,6 +123,9 @@ class Logic:
     showRunFrame = _part("_run", RunSegments.showRunFrame)
     followRequest = _part("_run", RunSegments.followRequest)
     applyRun = _part("_run", RunSegments.applyRun)
+    applyFrame = _part("_run", RunSegments.applyFrame)
+    endRun = _part("_run", RunSegments.endRun)
+    runStep = _part("_run", RunSegments.runStep)
 
     stale = _part("_answers", Answers.stale)
     apply = _part("_answers", Answers.apply)
@@ -137,6 +138,12 @@ class Logic:
         """
         request = self.followRequest(volumeNode, direction)
         return self.applyRun(request, self.compute(request))
+
+    def canUndo(self, volumeNode) -> bool:
+        return self._steps.canUndo(volumeNode) or self._run.hasRunStep(volumeNode, "undo")
+
+    def canRedo(self, volumeNode) -> bool:
+        return self._steps.canRedo(volumeNode) or self._run.hasRunStep(volumeNode, "redo")
 
     @property
     def model(self) -> str:
@@ -256,7 +263,8 @@ class Logic:
         return self._do(volumeNode, segmentId, change, overwriteEdits)
 
     def undoNow(self, volumeNode) -> bool:
-        """Undo the last change of prompts and update its masks; False if there is none.
+        """Undo the last change of prompts and update its masks, or what was carried through a run; False if there
+        is nothing to undo.
 
         Segments that were edited by hand keep their masks.
         """
@@ -266,6 +274,9 @@ class Logic:
         return self._step_now(volumeNode, "redo")
 
     def _step_now(self, volume, direction: str) -> bool:
+        carried = self.runStep(volume, direction)
+        if carried is not None:
+            return bool(list(carried))
         requests = self._requests.after_step(volume, direction)
         for request in requests or ():
             try:

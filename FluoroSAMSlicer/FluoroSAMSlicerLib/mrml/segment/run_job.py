@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from ..nodes.volumes import TakenPixels
@@ -18,7 +19,8 @@ FOLLOW = "follow"
 @dataclass(frozen=True, eq=False)
 class FollowRequest:
     """``planes`` are the frames as the scene holds them, not copied; ``start`` (from 0) is the frame whose segments
-    are ``followed``. ``keep`` are frames that somebody corrected. ``model`` and ``device`` name the predictor."""
+    are ``followed``. ``keep`` are frames that somebody corrected. ``model`` and ``device`` name the predictor. Every
+    frame that is done comes into ``arrived`` at once, with the model's name, for whoever does not wait for all."""
 
     id: int
     title: str
@@ -31,6 +33,7 @@ class FollowRequest:
     direction: str
     keep: frozenset[int]
     kind: str = FOLLOW
+    arrived: SimpleQueue = field(default_factory=SimpleQueue)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +55,12 @@ def follow(predictor: Predictor, request: FollowRequest, watch, started: float) 
     run = Run(request.title, len(planes), lambda number: planes[number].radiograph())
     ahead = {"both": len(planes), "forwards": len(planes) - request.start, "backwards": request.start + 1}
     total, done = ahead[request.direction], 0
+    model = str(getattr(predictor, "name", request.model))
 
     def tell(answers) -> None:
         nonlocal done
         done += 1
+        request.arrived.put((answers, model))
         watch.report(min(1.0, done / total), f"frame {answers.frame + 1} of {len(planes)}")
 
     result = propagate(
@@ -65,7 +70,7 @@ def follow(predictor: Predictor, request: FollowRequest, watch, started: float) 
     return FollowResult(
         request.id,
         result,
-        str(getattr(predictor, "name", request.model)),
+        model,
         time.perf_counter() - started,
         tuple(result.stops),
     )

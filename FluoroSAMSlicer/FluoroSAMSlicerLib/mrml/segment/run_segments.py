@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ..errors import SceneError
 from ..library import scene_library
 from ..nodes.image_state import check_volume
-from ..nodes.masks import fingerprint
 from ..nodes.naming import structure_for
-from ..nodes.references import weak
-from ..nodes.segments import TAG_PREFIX, segment_mask, set_segment
+from ..nodes.segments import TAG_PREFIX, segment_mask
 from ..nodes.sequences import (
     browser_of,
     doubtful_frames,
     frame_count,
     frame_image,
     frame_of,
-    frame_segmentation,
     run_segmentation,
-    set_doubtful_frames,
 )
 from ..nodes.volumes import take_pixels
+from .frame_segments import FrameSegments, Kept
 from .record import Record
 from .requests import Requests
 from .run_job import FollowRequest, FollowResult
+from .run_steps import RunStep, RunSteps
 from .scene import CARRIED_TAG, MASK_TAG, TEXT_TAG, ImageSegments, segment_tag
 from .steps import Steps
 
 if TYPE_CHECKING:
-    from ...runs import Followed
+    from ...runs import Followed, FrameAnswers, FrameMask
 
 DIRECTIONS = {"both": "All frames", "forwards": "Forwards", "backwards": "Backwards"}
 
@@ -40,11 +39,13 @@ class RunSegments:
 
     def __init__(self, segments: ImageSegments, steps: Steps, requests: Requests) -> None:
         self._segments, self._steps, self._requests = segments, steps, requests
-        self._volumes: dict[int, Any] = {}
+        self._open: dict[int, RunStep] = {}
+        self._done = RunSteps(segments.scene, steps)
 
     def release(self) -> None:
-        """Expect no results any more."""
-        self._volumes.clear()
+        """Expect no results any more, and forget what could be undone."""
+        self._open.clear()
+        self._done.release()
 
     def frameCount(self, volumeNode) -> int:
         """The frames of the run that a volume shows one of; 1 for a single image."""
@@ -79,8 +80,9 @@ class RunSegments:
         followed = tuple(filter(None, (self._followed(record, one) for one in self._ids(record))))
         if not followed:
             raise SceneError("This frame has no segments to carry on. Segment a structure in it first.")
+        self._steps.commit(volumeNode)
         number = self._steps.number()
-        self._volumes = {number: weak(volumeNode)}
+        self._open[number] = self._done.begin(volumeNode)
         planes = tuple(self._plane(volumeNode, frame) for frame in range(count))
         return FollowRequest(
             number,
@@ -95,36 +97,59 @@ class RunSegments:
             frozenset(self._corrected(volumeNode) - {start}),
         )
 
-    def applyRun(self, request: FollowRequest, result: FollowResult) -> list[int]:
-        """Put what was done into the scene; the frames, from 0, that were written.
+    def applyFrame(self, request: FollowRequest, answers: FrameAnswers, model: str) -> bool:
+        """Put one frame of a run, by the ``model`` of this name, into the scene; whether it was written.
 
         Segments that somebody changed by hand since stay as they are. Nothing is written where the image or its
-        segmentation is gone.
+        segmentation is gone, and nothing twice.
         """
-        held = self._volumes.pop(request.id, None)
-        volume = held.Get() if held is not None else None
-        if volume is None or volume.GetScene() is not self._segments.scene:
-            return []
-        proxy = run_segmentation(volume)
-        if proxy is None:
-            return []
-        doubtful = set(doubtful_frames(volume))
+        step = self._open.get(request.id)
+        volume = step.volume.Get() if step is not None else None
+        proxy = run_segmentation(volume) if step is not None and step.alive(self._segments.scene) else None
+        frame = answers.frame
+        if proxy is None or frame in step.frames:
+            return False
+        if frame == request.start:
+            # What somebody clicked on or drew there has been looked at.
+            confirmed = frame in self._corrected(volume) or any(one.drawn for one in request.followed)
+            step.mark(frame, bool(answers.doubts) and not confirmed)
+            return False
+        segments = FrameSegments(self._segments.scene, volume, proxy, frame)
         texts = {one.name: one.text for one in request.followed}
-        written = []
-        for frame, answers in sorted(result.propagation.frames.items()):
-            if frame == request.start:
-                continue
-            target = frame_segmentation(proxy, frame)
-            record = Record.find(self._segments.scene, volume, frame)
-            for one in answers.masks:
-                if record is not None:
-                    record.forget(one.name)  # what was carried here before
-                self._write(target, volume, one, texts[one.name], result.model, frame)
-            doubtful -= {frame}
-            doubtful |= {frame} if answers.doubts else set()
-            written.append(frame)
-        set_doubtful_frames(volume, doubtful)
-        return written
+        step.frames[frame] = {}
+        for one in answers.masks:
+            key = structure_for(one.name).name
+            if not segments.is_drawn(key):
+                step.write(segments, frame, key, _kept(one, texts[one.name], model, frame))
+        if segments.record is not None:
+            self._steps.forget(segments.record)
+        step.mark(frame, bool(answers.doubts))
+        return True
+
+    def endRun(self, request: FollowRequest) -> list[int]:
+        """Nothing more comes of a request: what was written is one step of undo. The frames, from 0."""
+        step = self._open.pop(request.id, None)
+        if step is None or not step.frames or not step.alive(self._segments.scene):
+            return []
+        self._done.add(step)
+        return sorted(step.frames)
+
+    def applyRun(self, request: FollowRequest, result: FollowResult) -> list[int]:
+        """Put all that was done into the scene, see `applyFrame` and `endRun`; the frames that were written."""
+        for _, answers in sorted(result.propagation.frames.items()):
+            self.applyFrame(request, answers, result.model)
+        return self.endRun(request)
+
+    def runStep(self, volumeNode, direction: str) -> Iterator[int] | None:
+        """``undo`` or ``redo`` a propagation where that is the step to take: iterate to do so frame by frame.
+
+        None where it is prompts that are to be undone or redone, or nothing is.
+        """
+        return self._done.take(volumeNode, direction)
+
+    def hasRunStep(self, volumeNode, direction: str) -> bool:
+        """Whether `runStep` has something to ``undo`` or ``redo``."""
+        return self._done.next(volumeNode, direction) is not None
 
     def _followed(self, record: Record, segment_id: str) -> Followed | None:
         from ...runs import Followed
@@ -144,27 +169,6 @@ class RunSegments:
         score = None if outcome is None else outcome.score
         return Followed(key, text, prompt.points, prompt.labels, prompt.box, mask, drawn, score)
 
-    def _write(self, target, volume, one, text: str | None, model: str, frame: int) -> None:
-        structure = structure_for(one.name)
-        mask = one.mask
-        known = target.GetSegmentation().GetSegmentIDs()
-        for segment_id in known:
-            segment = target.GetSegmentation().GetSegment(segment_id)
-            if segment_tag(segment, TAG_PREFIX + "structure") != structure.name:
-                continue
-            there = segment_mask(target, segment_id, volume)
-            if there.any() and segment_tag(segment, TAG_PREFIX + MASK_TAG) != fingerprint(there):
-                return
-        tags = {
-            "model": model,
-            "score": one.score,
-            CARRIED_TAG: one.doubt or "yes",
-            TEXT_TAG: text or "",
-            "frame": frame,
-            MASK_TAG: fingerprint(mask),
-        }
-        set_segment(target, volume, structure, mask, tags)
-
     def _ids(self, record: Record) -> list[str]:
         return list(record.segmentation.GetSegmentation().GetSegmentIDs())
 
@@ -183,3 +187,17 @@ class RunSegments:
                 if any(one.prompt.points or one.prompt.box for one in asked):
                     found.add(record.frame)
         return found
+
+
+def _kept(one: FrameMask, text: str | None, model: str, frame: int) -> Kept:
+    """A segment that was carried to a frame."""
+    tags = {
+        "model": model,
+        "score": one.score,
+        "frame": frame,
+        # Nothing found again is no news for the run, and still no sure answer.
+        CARRIED_TAG: one.doubt or ("yes" if one.area else "nothing found"),
+        TEXT_TAG: text or "",
+        MASK_TAG: one.cut.fingerprint,
+    }
+    return Kept(one.cut, tags)

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from ...segmentation import Prompt, PromptError
+from ...segmentation.cut_mask import CutMask, fingerprint
 from ..errors import SceneError
 from ..nodes.image_state import check_volume, frame_of
-from ..nodes.masks import CutMask, fingerprint
 from ..nodes.naming import structure_for
 from ..nodes.placement import image_size
 from ..nodes.points import SEGMENT_KEY, show

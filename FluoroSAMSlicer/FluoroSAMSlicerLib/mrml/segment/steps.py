@@ -57,7 +57,7 @@ class Steps:
         if record is None:
             return None
         history = self.history(record)
-        history.commit(record.snapshot())
+        history.commit(record.snapshot(), number=self.number())
         before = history.present
         state: State | None = getattr(history, direction)()
         if state is None:
@@ -80,9 +80,9 @@ class Steps:
     def change(self, record: Record, batch: int | None = None) -> Iterator[None]:
         """What happens inside is one step of undo; what happened to the points before is another."""
         history = self.history(record)
-        history.commit(record.snapshot())
+        history.commit(record.snapshot(), number=self.number())
         yield
-        history.commit(record.snapshot(), batch)
+        history.commit(record.snapshot(), batch, self.number())
 
     def history(self, record: Record) -> History:
         """The steps of the record's image; prompts of segments that were removed elsewhere are dropped first."""
@@ -94,6 +94,21 @@ class Steps:
             kept = weak(record.node), History(record.snapshot())
             self._histories[record.node.GetID()] = kept
         return kept[1]
+
+    def newest(self, volume) -> int:
+        """The number of the last change of prompts in the frame that is shown; 0 for none."""
+        record = self._segments.known_record(volume)
+        if record is None:
+            return 0
+        history = self.history(record)
+        history.commit(record.snapshot(), number=self.number())
+        return history.newest
+
+    def forget(self, record: Record) -> None:
+        """Forget the steps of a record's image, whose prompts were exchanged, and what was asked there."""
+        self._histories.pop(record.node.GetID(), None)
+        for key in record.keys():
+            self.outdate(record, key)
 
     def outdate(self, record: Record, key: str) -> None:
         """Results that are under way for a segment come too late."""

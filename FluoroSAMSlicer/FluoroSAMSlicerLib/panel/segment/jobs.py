@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 
 from ..background import BackgroundJobs
 from ..binding import connect
+from ..slices import Slices
 from .checkpoint_request import INSTALL
 from .context import Context
 from .file_job import FILE, FileJob
@@ -26,8 +27,8 @@ FOLLOW = "follow"
 class Jobs:
     """``background`` segments, ``files`` reads and writes. ``onSegment(segmentId)`` hears of every mask that was put
     into the scene, ``onEncoded()`` of every image that was prepared, ``onInstalled(model)`` of a checkpoint,
-    ``onRun(request, result)`` of a run that was followed,
-    ``onIdle()`` of the end of all work."""
+    ``onRunFrames(request)`` of frames that were done of a run, ``onRun(request, result)`` of its end, with None for
+    a result where it failed, ``onIdle()`` of the end of all work, and of every slice of what ``slices`` do."""
 
     def __init__(
         self,
@@ -37,13 +38,15 @@ class Jobs:
         onSegment: Callable[[str], None],
         onEncoded: Callable[[], None],
         onInstalled: Callable[[object], None],
+        onRunFrames: Callable[[object], None],
         onRun: Callable[[object, object], None],
         onIdle: Callable[[], None],
     ) -> None:
         self._context, self._background, self._files = context, background, files
         self._logic, self._status = context.logic, context.status
         self._onSegment, self._onEncoded, self._onInstalled = onSegment, onEncoded, onInstalled
-        self._onRun, self._onIdle = onRun, onIdle
+        self._onRunFrames, self._onRun, self._onIdle = onRunFrames, onRun, onIdle
+        self.slices = Slices(context.attempt, onIdle)
         self._refused: set[str] = set()
         self._asked = self._done = 0
         self._results: dict[str, tuple] = {}
@@ -56,7 +59,7 @@ class Jobs:
 
     @property
     def busy(self) -> bool:
-        return self._working or bool(self._results)
+        return self._working or bool(self._results) or self.slices.busy
 
     @property
     def _working(self) -> bool:
@@ -88,18 +91,22 @@ class Jobs:
     def abandon(self) -> None:
         """Cancel without a word, since the scene closes."""
         self._drawing.stop()
+        self.slices.stop()
         self._results.clear()
         self._background.abandon()
         self._files.abandon()
 
     def close(self) -> None:
         self._drawing.stop()
+        self.slices.stop()
         self._results.clear()
         self._background.close()
         self._files.close()
 
     def jobProgress(self, request, fraction: float, text: str) -> None:
         self._status.showProgress(fraction, self._counted(f"{request.title}: {text}"))
+        if request.kind == FOLLOW:
+            self._onRunFrames(request)
 
     def jobDone(self, request, result) -> None:
         if request.kind == FILE:
@@ -127,6 +134,8 @@ class Jobs:
         if request.kind != FILE:
             self._done += 1
             self._answered(request)
+        if request.kind == FOLLOW:
+            self._onRun(request, None)
         if isinstance(error, Cancelled):
             self._status.say(_("Stopped."))
         elif isinstance(error, ImportError):

@@ -123,20 +123,26 @@ class Prompting:
             self._onChanged()
 
     def undo(self) -> None:
-        self._step(self._logic.undo)
+        self._step("undo")
 
     def redo(self) -> None:
-        self._step(self._logic.redo)
+        self._step("redo")
 
     def remove(self) -> None:
         if self._context.segment is not None:
             self._attempt(self._logic.removeSegment, self._context.segment)
             self._afterChange()
 
-    def _step(self, step: Callable) -> None:
-        if self._context.volume is not None:
-            self._submit(step)
-            self._afterChange()
+    def _step(self, direction: str) -> None:
+        context = self._context
+        if context.volume is None:
+            return
+        carried = self._attempt(self._logic.runStep, direction)
+        if carried is None:
+            self._submit(getattr(self._logic, direction))
+        else:
+            context.jobs.slices.submit(carried, self.follow)
+        self._afterChange()
 
     def _forChosen(self, request: Callable, *args) -> None:
         if self._context.segment is not None:

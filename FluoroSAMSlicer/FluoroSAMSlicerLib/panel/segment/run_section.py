@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import slicer.util
+from collections.abc import Iterator
+
 from slicer.i18n import tr as _
 
 from ..binding import connect
@@ -63,16 +64,28 @@ class RunSection:
         frame = next((one for one in doubtful if one > shown), doubtful[0])
         context.attempt(context.logic.showRunFrame, context.volume, frame)
 
+    def arrived(self, request) -> None:
+        """Frames that the background has done, into the scene; more may come."""
+        self._context.jobs.slices.submit(self._frames(request))
+
     def done(self, request, result) -> None:
-        """What the background did of a run, into the scene."""
+        """The background has done with a request; ``result`` is None where it failed, which was told."""
+        self._context.jobs.slices.submit(self._frames(request), lambda: self._ended(request, result))
+
+    def _frames(self, request) -> Iterator[None]:
+        while not request.arrived.empty():
+            self._context.logic.applyFrame(request, *request.arrived.get())
+            yield
+
+    def _ended(self, request, result) -> None:
         context = self._context
-        with context.changing, slicer.util.RenderBlocker():
-            written = context.attempt(context.logic.applyRun, request, result)
-        if written is None:
+        written = context.logic.endRun(request)
+        if result is None:
             return
-        propagation = result.propagation
-        doubtful = len(set(context.logic.doubtfulFrames(context.volume)) & set(written)) if written else 0
-        text = _("{count} frames done").format(count=len(written))
+        volume, propagation = context.volume, result.propagation
+        marked = set(context.logic.doubtfulFrames(volume)) if volume is not None else set()
+        doubtful = len(marked.intersection(written))
+        text = _("1 frame done") if len(written) == 1 else _("{count} frames done").format(count=len(written))
         if doubtful:
             text += _(", {count} to look at (key U)").format(count=doubtful)
         if propagation.cancelled:

@@ -68,6 +68,7 @@ def segment_steps(
             panel.onSegment,
             lambda: panel.image.describe(),
             lambda model: panel.model.installed(model),
+            lambda request: panel.run.arrived(request),
             lambda request, result: panel.run.done(request, result),
             panel.later,
         )
