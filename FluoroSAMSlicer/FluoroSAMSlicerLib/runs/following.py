@@ -115,7 +115,10 @@ def carried(
     """The structures in the next frame, which ``moved`` leads to; nothing of them is behind a shutter (``shown``)."""
     named = [one for one in held if one.by_name_alone]
     texts = [one.followed.text for one in named]
-    fresh = predictor.predict_names(embedding, texts, allow_unknown=True, looks=_looks())
+    if len(texts) == 1:
+        fresh = [predictor.predict(embedding, *texts, allow_unknown=True, looks=_looks())]
+    else:
+        fresh = predictor.predict_names(embedding, texts, allow_unknown=True)
     by_name = dict(zip((id(one) for one in named), fresh, strict=True))
     return [_carried(predictor, embedding, one, moved, by_name.get(id(one)), shown) for one in held]
 
