@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from FluoroSAMSlicerLib.radiograph import Radiograph, RadiographError, read_radiograph
 from FluoroSAMSlicerLib.runs import Followed, Run, RunError, propagate
+from FluoroSAMSlicerLib.runs.following import Held, carried
+from FluoroSAMSlicerLib.runs.motion import motion, small
 from FluoroSAMSlicerLib.segmentation import Predictor
 from FluoroSAMSlicerLib.segmentation.overlap import dice
 from PIL import Image
@@ -123,6 +126,17 @@ def test_a_structure_that_vanishes_is_marked(frames, predictor):
     assert set(result.frames) == {0, 1, 2}
     # A four-pixel square that no structure answers to: the model's answer differs, and the frame says so.
     assert result.unsure and result.unsure[0].doubts[0].startswith("corner: ")
+
+
+def test_what_was_lost_is_found_again_by_its_name(frames, predictor):
+    embedding = predictor.encode(Radiograph(frames[0]))
+    nothing, clicks = np.zeros(frames[0].shape, bool), (((90.0, 120.0),), (1,))
+    still = motion(small(frames[0]), small(frames[0]), frames[0].shape)
+    clicked = Held(Followed("left lung", "left lung", *clicks), nothing, *clicks, 0.8)
+    erased = replace(clicked, followed=replace(clicked.followed, drawn=True))
+    (found, _), (left, _) = carried(predictor, embedding, [clicked, erased], still)
+    by_name = predictor.predict(embedding, "left lung").mask
+    assert dice(found.mask, by_name) > 0.9 and not left.mask.any()
 
 
 def test_a_start_that_the_model_is_unsure_of_is_marked(run, predictor, frames):

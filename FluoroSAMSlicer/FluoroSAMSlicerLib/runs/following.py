@@ -74,6 +74,11 @@ class Held:
         one = self.followed
         return one.text is not None and not one.points and one.box is None and not one.drawn
 
+    @property
+    def lost(self) -> bool:
+        """It has a name by which it may be found again."""
+        return self.followed.text is not None and not self.followed.drawn and not self.mask.any()
+
 
 def began(
     predictor: Predictor, embedding: ImageEmbedding, followed: Sequence[Followed]
@@ -113,7 +118,7 @@ def carried(
     shown: np.ndarray | None = None,
 ) -> list[tuple[Held, FrameMask]]:
     """The structures in the next frame, which ``moved`` leads to; nothing of them is behind a shutter (``shown``)."""
-    named = [one for one in held if one.by_name_alone]
+    named = [one for one in held if one.by_name_alone or one.lost]
     texts = [one.followed.text for one in named]
     if len(texts) == 1:
         fresh = [predictor.predict(embedding, *texts, allow_unknown=True, looks=_looks())]
