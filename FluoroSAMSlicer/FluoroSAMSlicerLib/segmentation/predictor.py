@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from ..model import FluoroSAM, Provenance, load_model, pixel_values
+from ..model.folding import fold_norms
 from ..model.storage import WEIGHTS, Tokens, locate_model, read_description
 from .clicks import obeying, outlasting
 from .close_up import LOOKS, Look
@@ -73,8 +74,10 @@ class Predictor:
         version = provenance.source
         if folder.is_dir():
             version = read_description(folder)[0]["files"][WEIGHTS][:12]
+        # A network that somebody else trains is not changed, and halved anew each time; this one is the predictor's.
+        if network.config.names_in_one_pass:
+            fold_norms(network)
         predictor = cls(network, tokenizer, provenance, version, device, **settings)
-        # A network that somebody else trains must be halved anew each time; this one is the predictor's own.
         predictor.inference.halved = HalfMatrices(network.image)
         if (missing := getattr(tokenizer, "missing", None)) is not None:
             warnings.warn(missing, stacklevel=2)
