@@ -132,7 +132,8 @@ def test_names_in_other_languages(typed, structure):
         ("spalla", "shoulder"), ("Ellenbogen", "elbow"), ("coude", "elbow"), ("codo", "elbow"), ("gomito", "elbow"),
         ("cheville", "ankle"), ("tobillo", "ankle"), ("caviglia", "ankle"),
         ("linkes Knie", "left knee"), ("genou droit", "right knee"), ("l\u2019épaule gauche", "left shoulder"),
-        ("hombro derecho", "right shoulder"), ("spalla destra", "right shoulder"), ("ginocchio sinistro", "left knee"),
+        ("hombro derecho", "right shoulder"), ("spalla destra", "right shoulder"),
+        ("ginocchio sinistro", "left knee"),
     ],
 )  # fmt: skip
 def test_a_region_in_another_language_offers_what_the_english_word_does(typed, english):
