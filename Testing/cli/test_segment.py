@@ -193,6 +193,9 @@ def test_a_part_is_asked_for_as_the_whole_and_corrections_are_told(run, image, m
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "left olecranon: part of left ulna, which the model was asked for" in result.stdout
+    told = [line.split("  score")[0].split("  nothing")[0].strip() for line in result.stdout.splitlines()]
+    assert "left olecranon (as left ulna)" in told and "left tibial plateau (as left tibia)" in told
+    assert "left tibia" in told
     assert '"humorus" was read as "humerus"' in result.stdout
     summary = json.loads((tmp_path / "out" / "knee.json").read_text(encoding="utf-8"))
     by_name = {one["name"]: one for one in summary["structures"]}
@@ -202,6 +205,22 @@ def test_a_part_is_asked_for_as_the_whole_and_corrections_are_told(run, image, m
     assert by_name["left tibial plateau"]["area_px"] == by_name["left tibia"]["area_px"]
     assert any("part of left ulna" in note for note in summary["notes"])
     assert list(segments(tmp_path / "out" / "knee.seg.nrrd")) == list(by_name)
+
+
+def test_the_picture_s_legend_names_the_whole_whose_mask_a_part_has(run, image, model_folder, monkeypatch):
+    from FluoroSAMSlicerLib.segmentation import overlay
+
+    drawn = []
+    real = overlay.overlay
+    monkeypatch.setattr(
+        overlay, "overlay", lambda pixels, layers, *more: drawn.extend(layers) or real(pixels, layers, *more)
+    )
+    result = run(
+        "segment", image, "--text", "right tibial plateau, right femur", "--model", model_folder, "--overlay",
+        "--output", "out",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert [layer.name for layer in drawn] == ["right tibial plateau (as right tibia)", "right femur"]
 
 
 def test_a_picture_that_is_turned_says_so(run, image, model_folder, tmp_path):

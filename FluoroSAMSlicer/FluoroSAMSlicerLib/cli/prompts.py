@@ -31,6 +31,12 @@ class StructurePrompts:
     box: tuple[float, float, float, float] | None = None
     corrections: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def label(self) -> str:
+        """What the mask is called in lines and pictures: of a part whose whole is found for it, both names."""
+        structure = self.structure
+        return f"{structure.name} (as {structure.part_of})" if structure.part_of else structure.name
+
 
 def read_prompts(texts: Sequence[str], points: Sequence[str], boxes: Sequence[str]) -> list[StructurePrompts]:
     """One entry a structure, in the order in which they are first named.

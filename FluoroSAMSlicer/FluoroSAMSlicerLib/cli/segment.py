@@ -239,7 +239,7 @@ def _picture(report: ImageReport):
 
     layers = [
         Layer(
-            finding.asked.structure.name,
+            finding.asked.label,
             finding.asked.structure.color,
             finding.prediction.mask,
             float(finding.prediction.score),
