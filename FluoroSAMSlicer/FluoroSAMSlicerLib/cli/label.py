@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from .failures import Failure
+from .inputs import require
 from .startup import quick_start
 
 
@@ -81,6 +82,7 @@ def label(
     fluorosam label ct.nii.gz --text liver --text ribs --output labels.seg.nrrd
     fluorosam synthesize ct.nii.gz --labels labels.seg.nrrd --set --count 10 --seed 1 --output set
     """
+    require(ct)
     from ..segmentation.label_file import ENDING, write_labels
 
     if not output.name.lower().endswith(ENDING):
