@@ -90,25 +90,25 @@ def segment(
     follow = None if frames is None else _following(images, frame, frames, start)
     if follow is None and (start is not None or with_dicom):
         raise click.UsageError("--start and --dicom-seg belong to a run: give --frames all, or a range")
-    images, again = without_repeats(images)
+    once, again = without_repeats(images)
     for image in again:
         click.echo(f"note: {image}: was given more than once; it is done once", err=True)
     if follow is not None:
-        require(*images)
+        require(*once)
         with output_folder(output) as folder:
             follow(prompts, _loaded(model, device), folder, invert, with_overlay, with_json, with_dicom)
         if _tell_unknown(unknown):
             ctx.exit(1)
         return
-    readable = _readable(images)
-    failed = len(images) - len(readable)
+    readable = _readable(once)
+    failed = len(once) - len(readable)
     if readable:
         with output_folder(output) as folder:
             predictor = _loaded(model, device)
             read = partial(_read, frame=frame or 0, invert=invert)
             failed += _segment_all(ctx, readable, prompts, predictor, folder, read, with_overlay, with_json)
-    if len(images) > 1:
-        click.echo(f"{len(images) - failed} of {len(images)} images segmented")
+    if len(once) > 1:
+        click.echo(f"{len(once) - failed} of {len(once)} images segmented")
     if _tell_unknown(unknown) or failed:
         ctx.exit(1)
 
