@@ -282,7 +282,7 @@ def foreign_words(all_concepts: list[Concept], grammar: Grammar) -> list[str]:
     """Short words that stand in names of other languages alone."""
     foreign = {name for row in rows("languages.csv") for one in LANGUAGES for name in listed(row[one])}
     foreign |= set(map(_without_umlauts, foreign)) | {
-        row["name"] for row in rows("ambiguous.csv") if row["foreign"]
+        row["name"] for row in rows("ambiguous.csv") if row["foreign"] or row.get("language")
     }
     names = [
         text for one in all_concepts for text in (one.base, one.both, *one.synonyms) if text not in foreign

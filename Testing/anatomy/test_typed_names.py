@@ -122,10 +122,30 @@ def test_everyday_names_are_structures_of_their_own(typed, structure, asked):
         ("femur sinistrum", "left femur"),
         ("hepar", "liver"), ("cor", "heart"), ("columna vertebralis", "spine"),
         ("os femoris dextrum", "right femur"),
+        ("beide Lungen", "lungs"), ("les deux poumons", "lungs"), ("ambos pulmones", "lungs"),
+        ("linke Hüfte", "left hip bone"), ("hanche droite", "right hip bone"),
+        ("Magensonde", "nasogastric tube"), ("sonde gastrique", "nasogastric tube"),
+        ("sonda nasogástrica", "nasogastric tube"),
     ],
 )  # fmt: skip
 def test_names_in_other_languages(typed, structure):
     assert resolve(typed).name == structure
+
+
+@pytest.mark.parametrize(
+    ("typed", "english"),
+    [
+        ("Knie", "knee"), ("genou", "knee"), ("rodilla", "knee"), ("ginocchio", "knee"),
+        ("Schulter", "shoulder"), ("épaule", "shoulder"), ("l'épaule", "shoulder"), ("hombro", "shoulder"),
+        ("spalla", "shoulder"), ("Ellenbogen", "elbow"), ("coude", "elbow"), ("codo", "elbow"), ("gomito", "elbow"),
+        ("cheville", "ankle"), ("tobillo", "ankle"), ("caviglia", "ankle"),
+        ("linkes Knie", "left knee"), ("genou droit", "right knee"), ("l\u2019épaule gauche", "left shoulder"),
+        ("hombro derecho", "right shoulder"), ("spalla destra", "right shoulder"),
+        ("ginocchio sinistro", "left knee"),
+    ],
+)  # fmt: skip
+def test_a_region_in_another_language_offers_what_the_english_word_does(typed, english):
+    assert offered_for(typed) == offered_for(english)
 
 
 def test_the_beginning_of_a_name_offers_it():
@@ -252,7 +272,7 @@ def test_a_label_that_may_be_a_digit_or_a_level_keeps_its_name():
     "typed",
     ["volume", "branch", "comment", "findings", "string", "settings", "feature", "public", "rotate", "sample",
      "scheme", "force", "contact", "bed", "cat", "lie", "pot", "beast", "global", "funny", "sit", "tail",
-     "collar", "gather", "forward"],
+     "collar", "gather", "forward", "could", "code", "home"],
 )  # fmt: skip
 def test_everyday_words_are_no_typos_of_anatomy(typed):
     offered_for(typed)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from FluoroSAMSlicerLib.segmentation import ImageError
 from FluoroSAMSlicerLib.segmentation.overlay import FILL, SMALLEST, Layer, distinct_colors, overlay
+from FluoroSAMSlicerLib.segmentation.overlay_numbers import number_places
 
 RED, BLUE = (255, 40, 40), (40, 60, 255)
 
@@ -98,6 +99,57 @@ def test_many_structures_fit_beside_a_low_image():
     picture = np.asarray(overlay(np.zeros((200, 1000), np.float32), layers))
     assert picture.shape[0] == 200
     assert len({tuple(color) for color in picture[:, 1000:].reshape(-1, 3) if max(color) == 255}) >= 20
+
+
+def strips(count, size=900):
+    """``count`` masks side by side, with the column in the middle of each."""
+    width = size // count
+    masks = [np.zeros((size, size), bool) for _ in range(count)]
+    for n, mask in enumerate(masks):
+        mask[100:800, n * width + 4 : (n + 1) * width - 4] = True
+    return masks, [(n + 0.5) * width for n in range(count)]
+
+
+def test_from_ten_structures_on_each_mask_has_a_number_within_it():
+    grey = np.zeros((900, 900), np.float32)
+
+    def digits(count):
+        masks, columns = strips(count)
+        picture = np.asarray(overlay(grey, [Layer(f"rib {n}", RED, mask) for n, mask in enumerate(masks)]))
+        band = picture[430:470, :900].min(-1)  # whitish digits: the fills are saturated and darker
+        return [(band[:, round(x) - 20 : round(x) + 20] > 100).any() for x in columns]
+
+    assert all(digits(10))
+    assert not any(digits(9))
+
+
+def test_outlines_of_many_are_thinner():
+    grey = np.zeros((900, 900), np.float32)
+
+    def edge(count):
+        masks, _ = strips(count)
+        picture = np.asarray(overlay(grey, [Layer(f"rib {n}", RED, mask) for n, mask in enumerate(masks)]))
+        return np.count_nonzero(picture[95:110, 30].max(-1) > 120)
+
+    assert 1 <= edge(10) < edge(9)
+
+
+def test_numbers_of_masks_over_each_other_keep_apart_and_an_empty_mask_has_none():
+    outer, inner = square(900, 200, 700), square(900, 400, 500)
+    places = number_places([outer, inner, outer, np.zeros_like(outer)], (900, 900), 20)
+    assert places[3] is None
+    points = np.array(places[:3])
+    assert all(outer[round(y), round(x)] for x, y in points)
+    assert inner[round(points[1][1]), round(points[1][0])]
+    apart = np.linalg.norm(points[:, None] - points[None], axis=-1)[np.triu_indices(3, 1)]
+    assert apart.min() >= 20
+
+
+def test_a_mask_of_one_pixel_has_its_number_there():
+    speck = np.zeros((2000, 2000), bool)
+    speck[1001, 301] = True
+    ((x, y),) = number_places([speck], (2000, 2000), 30)
+    assert abs(x - 301) <= 5 and abs(y - 1001) <= 5
 
 
 def test_colours_are_kept_where_they_can_be_told_apart():

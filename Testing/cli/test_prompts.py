@@ -67,3 +67,25 @@ def test_an_ambiguous_name_in_a_list_names_its_candidates():
     with pytest.raises(AmbiguousName) as caught:
         read_prompts(["heart, phalanx"], [], [])
     assert len(caught.value.candidates) > 1
+
+
+@pytest.mark.parametrize("text", ["femur; hip bone", "femur / hip bone", "femur|hip bone", "femur and hip bone"])
+def test_names_with_something_else_than_commas_between_are_shown_with_commas(text):
+    with pytest.raises(AnatomyError, match='commas: "femur, hip bone"'):
+        read_prompts([text], [], [])
+
+
+def test_where_one_of_such_names_means_nothing_commas_are_mentioned():
+    with pytest.raises(AnatomyError, match=r"xyzzy.*Commas separate names"):
+        read_prompts(["femur; xyzzy"], [], [])
+
+
+def test_a_slash_within_one_name_is_part_of_it():
+    assert names(["left/right femur"]) == ["femur"]
+
+
+def test_names_that_mean_nothing_can_be_collected_each_once():
+    faults: list[AnatomyError] = []
+    found = read_prompts(["heart, xyzzy", "femur, left"], ["xyzzy:1,2,+"], ["qwrty:1,2,3,4"], faults)
+    assert [one.structure.name for one in found] == ["heart", "left femur"]
+    assert ["xyzzy" in str(one) for one in faults] == [True, False] and "qwrty" in str(faults[1])

@@ -146,9 +146,36 @@ def test_many_images_load_the_model_once_and_one_failure_stops_no_other(
     assert result.exit_code == 1
     assert len(loads) == 1
     first, second = result.stderr.splitlines()
-    assert str(broken) in first and "absent.dcm" in second
+    assert "absent.dcm" in first and str(broken) in second
     assert "2 of 4 images segmented" in result.stdout
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["knee.seg.nrrd", "visit 2_knee.seg.nrrd"]
+
+
+def test_a_file_given_twice_is_done_once_and_that_is_told(run, image, model_folder, tmp_path):
+    result = run("segment", image, image, "--text", "patella", "--model", model_folder, "--output", "out")
+    assert result.exit_code == 0, result.output
+    (line,) = result.stderr.splitlines()
+    assert image.name in line and "more than once" in line
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["knee.seg.nrrd"]
+    assert result.stdout.count("score") + result.stdout.count("nothing found") == 1
+
+
+def test_a_name_that_means_nothing_stops_no_other(run, image, model_folder, tmp_path):
+    result = run(
+        "segment", image, "--text", "patella, xyzzy, heart", "--text", "phalanx", "--point", "qwrty:3,4,+",
+        "--model", model_folder, "--output", "out",
+    )  # fmt: skip
+    assert result.exit_code == 1
+    assert list(segments(tmp_path / "out" / "knee.seg.nrrd")) == ["patella", "heart"]
+    first, second, third = result.stderr.splitlines()
+    assert "xyzzy" in first and "phalanx" in second and "qwrty" in third
+
+
+def test_names_that_all_mean_nothing_are_told_and_nothing_is_loaded(run, image, tmp_path):
+    result = run("segment", image, "--text", "xyzzy, qwrty", "--model", "absent", "--output", "out")
+    assert result.exit_code == 1 and not (tmp_path / "out").exists()
+    first, second = result.stderr.splitlines()
+    assert "xyzzy" in first and "qwrty" in second
 
 
 def test_results_of_equal_names_do_not_meet(tmp_path):
@@ -195,6 +222,9 @@ def test_a_part_is_asked_for_as_the_whole_and_corrections_are_told(run, image, m
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "left olecranon: part of left ulna, which the model was asked for" in result.stdout
+    told = [line.split("  score")[0].split("  nothing")[0].strip() for line in result.stdout.splitlines()]
+    assert "left olecranon (as left ulna)" in told and "left tibial plateau (as left tibia)" in told
+    assert "left tibia" in told
     assert '"humorus" was read as "humerus"' in result.stdout
     summary = json.loads((tmp_path / "out" / "knee.json").read_text(encoding="utf-8"))
     by_name = {one["name"]: one for one in summary["structures"]}
@@ -204,6 +234,22 @@ def test_a_part_is_asked_for_as_the_whole_and_corrections_are_told(run, image, m
     assert by_name["left tibial plateau"]["area_px"] == by_name["left tibia"]["area_px"]
     assert any("part of left ulna" in note for note in summary["notes"])
     assert list(segments(tmp_path / "out" / "knee.seg.nrrd")) == list(by_name)
+
+
+def test_the_picture_s_legend_names_the_whole_whose_mask_a_part_has(run, image, model_folder, monkeypatch):
+    from FluoroSAMSlicerLib.segmentation import overlay
+
+    drawn = []
+    real = overlay.overlay
+    monkeypatch.setattr(
+        overlay, "overlay", lambda pixels, layers, *more: drawn.extend(layers) or real(pixels, layers, *more)
+    )
+    result = run(
+        "segment", image, "--text", "right tibial plateau, right femur", "--model", model_folder, "--overlay",
+        "--output", "out",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert [layer.name for layer in drawn] == ["right tibial plateau (as right tibia)", "right femur"]
 
 
 def test_a_picture_that_is_turned_says_so(run, image, model_folder, tmp_path):

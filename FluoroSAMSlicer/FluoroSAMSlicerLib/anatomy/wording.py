@@ -27,6 +27,7 @@ WORDS = re.compile(r"[a-z0-9]+")
 GLUED = re.compile(r"(?<=[a-z])(?=[A-Z])")
 GLUED_SIDE = re.compile(r"\b(LT|RT|[LR])([a-z]{4,})\b")
 HAND_SIDE = re.compile(r"\b(left|right|lt|rt|l|r) hand(?:ed)? side\b")
+FRENCH_ARTICLE = re.compile(r"\bl['\u2019](?=[a-z]{3})")
 SIDES_JOINED = re.compile(r"\b(left|right|lt|rt|l|r)\s*/\s*(left|right|lt|rt|l|r)\b")
 
 Key = tuple[str, ...]
@@ -75,6 +76,7 @@ def plain(text: str) -> str:
                 "type letters, digits and blanks only."
             )
     folded = SIDES_JOINED.sub(r"\1 and \2", folded.replace("b/l", "bilateral"))
+    folded = FRENCH_ARTICLE.sub("", folded)
     folded = re.sub(r"['\u2018\u2019\u02bc`\u00b4]", "", folded)
     folded = re.sub(r"[&+]", " and ", folded)
     result = _single_blanks(folded)

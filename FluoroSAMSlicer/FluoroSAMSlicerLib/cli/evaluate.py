@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from .inputs import require
 from .output import output_folder, staged, write_csv, write_json
 
 COLUMNS = ("image", "text", "clicks", "dice", "iou", "score", "size", "label", "met", "missed", "grown")
@@ -55,6 +56,11 @@ def evaluate(
     """
     from tqdm import tqdm
 
+    from ..training.cases import check_cases
+
+    require(images)
+    for note in check_cases(images, named=start != "box"):
+        click.echo(f"note: {note}", err=True)
     with nullcontext() if output is None else output_folder(output) as folder:
         from ..segmentation import Predictor
         from ..training import evaluation

@@ -15,6 +15,7 @@ import click
 
 from .bodies import ct_options, labels_of
 from .failures import Failure
+from .inputs import require
 from .output import output_folder, staged, write_json, write_png
 
 SIGNS = {"LAO": (1, 0), "RAO": (-1, 0), "CRA": (0, 1), "CAU": (0, -1)}
@@ -102,6 +103,7 @@ def render(ct, labels, names, views, output, size, field, sdd, sid, series, any_
     Writes per view a 16-bit PNG of line integrals, an 8-bit PNG for display (bone bright), one mask a
     structure and the geometry as JSON; with labels also manifest.jsonl, which `fluorosam evaluate` reads.
     """
+    require(ct, labels, names)
     with output_folder(output) as folder:
         from ..drr import CTVolume, project
 

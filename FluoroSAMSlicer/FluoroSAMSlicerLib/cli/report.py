@@ -126,14 +126,14 @@ class ImageReport:
             f", frame {radiograph.frame + 1} of {radiograph.frame_count}" if radiograph.frame_count > 1 else ""
         )
         lines = [f"{self.image}: {width} x {height} pixels{frames}, {spacing}"]
-        longest = max((len(finding.asked.structure.name) for finding in self.findings), default=0)
+        longest = max((len(finding.asked.label) for finding in self.findings), default=0)
         for finding in self.findings:
             area = self._area(finding)
             size = f"{finding.pixels} px" if area is None else f"{finding.pixels} px  {area / 100:8.1f} cm2"
             score = finding.prediction.score
             unsure = "  unsure" if score < LOW_SCORE else ""
             result = f"score {score:.2f}  {size}" if finding.pixels else "nothing found"
-            name = finding.asked.structure.name
+            name = finding.asked.label
             lines.append(f"  {name:{longest}}  {result}  {finding.seconds:.2f} s{unsure if finding.pixels else ''}")
             for index in finding.prediction.missed:
                 x, y = finding.asked.points[index]

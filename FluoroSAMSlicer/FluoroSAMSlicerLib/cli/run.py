@@ -141,7 +141,7 @@ def _picture(run: Run, prompts: Sequence[StructurePrompts], answers):
 
     radiograph = run.radiograph(answers.frame)
     layers = [
-        Layer(one.name, asked.structure.color, one.mask, one.score, one.points, one.labels)
+        Layer(asked.label, asked.structure.color, one.mask, one.score, one.points, one.labels)
         for asked, one in zip(prompts, answers.masks, strict=True)
     ]
     title = f"{run.name} {answers.frame + 1}/{run.count}" + (" ?" if answers.doubts else "")

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from .failures import explain, show_traceback
+from .inputs import image_fault, require, without_repeats
 from .output import output_folder, staged, unique_stems, write_json, write_png
 from .prompts import StructurePrompts, read_prompts
 from .report import Finding, ImageReport
 from .startup import quick_start
 
 if TYPE_CHECKING:
+    from ..anatomy import AnatomyError
     from ..radiograph import Radiograph
     from ..segmentation import Predictor
 
@@ -78,23 +80,56 @@ def segment(
     fluorosam segment knee.png --text "left femur" --point "left femur:310,220,-" --output results
     fluorosam segment run.dcm --text "left lung" --frames all --overlay --output results
     """
-    prompts = read_prompts(texts, points, boxes)
+    unknown: list[AnatomyError] = []
+    prompts = read_prompts(texts, points, boxes, unknown)
+    if not prompts and unknown:
+        _tell_unknown(unknown[:-1])
+        raise unknown[-1]
     if not prompts:
         raise click.UsageError("nothing was asked for: give --text, --point or --box")
     follow = None if frames is None else _following(images, frame, frames, start)
     if follow is None and (start is not None or with_dicom):
         raise click.UsageError("--start and --dicom-seg belong to a run: give --frames all, or a range")
-    with output_folder(output) as folder:
-        predictor = _loaded(model, device)
-        if follow is not None:
-            follow(prompts, predictor, folder, invert, with_overlay, with_json, with_dicom)
-            return
-        read = partial(_read, frame=(frame or 1) - 1, invert=invert)
-        failed = _segment_all(ctx, images, prompts, predictor, folder, read, with_overlay, with_json)
-    if len(images) > 1:
-        click.echo(f"{len(images) - failed} of {len(images)} images segmented")
-    if failed:
+    once, again = without_repeats(images)
+    for image in again:
+        click.echo(f"note: {image}: was given more than once; it is done once", err=True)
+    if follow is not None:
+        require(*once)
+        with output_folder(output) as folder:
+            follow(prompts, _loaded(model, device), folder, invert, with_overlay, with_json, with_dicom)
+        if _tell_unknown(unknown):
+            ctx.exit(1)
+        return
+    readable = _readable(once)
+    failed = len(once) - len(readable)
+    if readable:
+        with output_folder(output) as folder:
+            predictor = _loaded(model, device)
+            read = partial(_read, frame=(frame or 1) - 1, invert=invert)
+            failed += _segment_all(ctx, readable, prompts, predictor, folder, read, with_overlay, with_json)
+    if len(once) > 1:
+        click.echo(f"{len(once) - failed} of {len(once)} images segmented")
+    if _tell_unknown(unknown) or failed:
         ctx.exit(1)
+
+
+def _readable(images: Sequence[Path]) -> list[Path]:
+    """The images that can be opened; the others have been reported."""
+    found = []
+    for image in images:
+        fault = image_fault(image)
+        if fault is None:
+            found.append(image)
+        else:
+            click.echo(f"fluorosam: {fault}", err=True)
+    return found
+
+
+def _tell_unknown(names: Sequence[AnatomyError]) -> bool:
+    """Report the names that mean nothing; whether there are any."""
+    for error in names:
+        click.echo(f"fluorosam: {explain(error)}", err=True)
+    return bool(names)
 
 
 def _following(images: Sequence[Path], frame: int | None, frames: str, start: int | None) -> Callable:
@@ -239,7 +274,7 @@ def _picture(report: ImageReport):
 
     layers = [
         Layer(
-            finding.asked.structure.name,
+            finding.asked.label,
             finding.asked.structure.color,
             finding.prediction.mask,
             float(finding.prediction.score),

@@ -24,19 +24,7 @@ def read_radiograph(path: Path | str, frame: int = 0, invert: bool | None = None
     Raises :class:`RadiographError`, one line with the file and the cause, for what is no single X-ray image.
     """
     path = Path(path)
-    try:
-        if path.is_dir():
-            raise RadiographError(f"{path}: is a folder; give one image file")
-        if path.exists() and not path.is_file():
-            raise RadiographError(f"{path}: is not a regular file")
-        with path.open("rb") as file:
-            head = file.read(256)
-    except OSError as error:
-        raise RadiographError(f"{path}: cannot be opened ({error.strerror or error})") from error
-    except ValueError as error:
-        raise RadiographError(f"{path!r}: is no file name ({error})") from error
-    if not head:
-        raise RadiographError(f"{path}: the file is empty")
+    head = _opened(path)
     try:
         with warnings.catch_warnings(), libraries_silent():
             warnings.simplefilter("ignore")  # what matters of them is in the error or in the notes
@@ -54,23 +42,60 @@ def read_radiograph(path: Path | str, frame: int = 0, invert: bool | None = None
         raise RadiographError(f"{path}: is damaged and cannot be read ({cause(error)})") from error
 
 
+def check_kind(path: Path | str) -> None:
+    """Raise :class:`RadiographError` for what cannot be opened, or is no kind of file that is read here.
+
+    Nothing is decoded: a file that passes may still be damaged.
+    """
+    path = Path(path)
+    _kind(path, _opened(path))
+
+
+def _opened(path: Path) -> bytes:
+    """The first bytes of a file."""
+    try:
+        if path.is_dir():
+            raise RadiographError(f"{path}: is a folder; give one image file")
+        if path.exists() and not path.is_file():
+            raise RadiographError(f"{path}: is not a regular file")
+        with path.open("rb") as file:
+            head = file.read(256)
+    except OSError as error:
+        raise RadiographError(f"{path}: cannot be opened ({error.strerror or error})") from error
+    except ValueError as error:
+        raise RadiographError(f"{path!r}: is no file name ({error})") from error
+    if not head:
+        raise RadiographError(f"{path}: the file is empty")
+    return head
+
+
 def _read(path: Path, head: bytes, frame: int, invert: bool | None) -> Radiograph:
-    if head[128:132] == b"DICM":
+    kind = _kind(path, head)
+    if kind == "DICOM":
         from .dicom import read_dicom
 
         return read_dicom(path, frame, invert)
-    if head.startswith(PICTURES):
+    if kind == "picture":
         from .picture import read_picture
 
         return read_picture(path, frame, invert)
-    if path.name.lower().endswith(VOLUMES) or head.startswith((b"NRRD", b"ObjectType", b"NDims")):
-        from .slice import read_slice
+    from .slice import read_slice
 
-        return read_slice(path, frame, invert)
-    from .dicom import looks_like_dicom, read_dicom
+    return read_slice(path, frame, invert)
+
+
+def _kind(path: Path, head: bytes) -> str:
+    """ "DICOM", "picture" or "volume". Raises RadiographError for what is none of them."""
+    if head[128:132] == b"DICM":
+        return "DICOM"
+    if head.startswith(PICTURES):
+        return "picture"
+    if path.name.lower().endswith(VOLUMES) or head.startswith((b"NRRD", b"ObjectType", b"NDims")):
+        return "volume"
+    from .dicom import looks_like_dicom
 
     if looks_like_dicom(path):
-        return read_dicom(path, frame, invert)
+        return "DICOM"
     raise RadiographError(
         f"{path}: is no image that can be read here; DICOM, PNG, JPEG, TIFF, NRRD, MetaImage and NIfTI can"
     )

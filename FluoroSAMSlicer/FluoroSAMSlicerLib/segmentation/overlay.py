@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from .errors import ImageError
+from .overlay_numbers import draw_numbers
 from .prompt import LOW_SCORE
 
 SMALLEST = 900
@@ -21,6 +22,12 @@ SMALLEST = 900
 
 FILL = 0.32
 """Opacity of a mask's inside; its outline is opaque."""
+
+CROWD = 10
+"""From so many structures on, colours repeat: each has a number, on the image and in the legend."""
+
+CROWD_FILL = 0.16
+"""Opacity of a mask's inside in a crowd, so that those over each other stay visible."""
 
 DISTINCT = 0.09
 """Least difference of hue, in turns, between two structures' colours."""
@@ -60,8 +67,8 @@ def overlay(
     """The RGB picture, its legend to the right of the image, ``title`` above the legend.
 
     ``pixels`` is (H, W) in [0, 1], shown as it is; ``spacing`` (x, y) in mm only matters where x and y
-    differ. Colours too pale, or too near to an earlier layer's, are replaced for the picture. Raises
-    ImageError for arrays whose shapes do not agree.
+    differ. Colours too pale, or too near to an earlier layer's, are replaced for the picture. `CROWD` and more
+    layers have thin outlines and numbers. Raises ImageError for arrays whose shapes do not agree.
     """
     pixels = np.asarray(pixels, dtype=np.float32)
     if pixels.ndim != 2 or pixels.size == 0:
@@ -79,10 +86,14 @@ def overlay(
     unit = max(1.0, max(size) / SMALLEST)
     colors = distinct_colors([layer.color for layer in layers])
     order = sorted(range(len(layers)), key=lambda one: -np.count_nonzero(layers[one].mask))
+    crowd = len(layers) >= CROWD
+    line, fill = (round(unit), CROWD_FILL) if crowd else (round(2 * unit), FILL)
     for one in order:
-        _paint(picture, layers[one].mask, colors[one], round(2 * unit))
+        _paint(picture, layers[one].mask, colors[one], line, fill)
     for one in order:
         _mark(picture, layers[one], colors[one], scale, unit)
+    if crowd:
+        draw_numbers(picture, [layer.mask for layer in layers], colors, 15 * unit)
     return _with_legend(picture, layers, colors, title, unit)
 
 
@@ -115,7 +126,7 @@ def _scale(shape: tuple[int, int], spacing: tuple[float, float] | None) -> tuple
     return x * enlarged, y * enlarged
 
 
-def _paint(picture: Image.Image, mask: np.ndarray, color: tuple[int, int, int], line: int) -> None:
+def _paint(picture: Image.Image, mask: np.ndarray, color: tuple[int, int, int], line: int, opacity: float) -> None:
     """Blend one mask into the picture, working on its surroundings only."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:
@@ -132,7 +143,7 @@ def _paint(picture: Image.Image, mask: np.ndarray, color: tuple[int, int, int], 
     inside = _eroded(np.asarray(part) > 0, max(1, line))
     edge = ImageChops.subtract(part, Image.fromarray(np.where(inside, 255, 0).astype(np.uint8)))
     soft = ImageFilter.GaussianBlur(0.6)
-    fill = part.filter(soft).point(lambda value: round(value * FILL))
+    fill = part.filter(soft).point(lambda value: round(value * opacity))
     picture.paste(color, (*corner, corner[0] + extent[0], corner[1] + extent[1]), fill)
     picture.paste(color, (*corner, corner[0] + extent[0], corner[1] + extent[1]), edge.filter(soft))
 
@@ -178,7 +189,10 @@ def _with_legend(picture: Image.Image, layers, colors, title: str, unit: float) 
     font, gap = ImageFont.load_default(max(6, round(height))), height * 0.7
     notes = ["" if layer.score is None else _score(layer.score) for layer in layers]
     notes = [note if layer.mask.any() else "nothing found" for note, layer in zip(notes, layers, strict=True)]
-    names = max([font.getlength(layer.name) for layer in layers], default=0)
+    texts = [layer.name for layer in layers]
+    if len(layers) >= CROWD:
+        texts = [f"{number}  {text}" for number, text in enumerate(texts, 1)]
+    names = max([font.getlength(text) for text in texts], default=0)
     numbers = max([font.getlength(note) for note in notes], default=0)
     lines = _wrapped(title, font, max(names + numbers + 2.4 * height, 12 * height))
     width = max(
@@ -192,9 +206,9 @@ def _with_legend(picture: Image.Image, layers, colors, title: str, unit: float) 
         draw.text((left, y), line, font=font, fill=FAINT)
         y += 1.4 * height
     y += 0.5 * height if lines else 0
-    for layer, color, note in zip(layers, colors, notes, strict=True):
+    for text, color, note in zip(texts, colors, notes, strict=True):
         draw.rectangle((left, y + 0.1 * height, left + height, y + 1.1 * height), fill=color)
-        draw.text((left + height + gap, y), layer.name, font=font, fill=INK)
+        draw.text((left + height + gap, y), text, font=font, fill=INK)
         draw.text((whole.width - gap - font.getlength(note), y), note, font=font, fill=FAINT)
         y += 1.7 * height
     return whole

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..anatomy import vocabulary
+from ..anatomy import AnatomyError, interpret, vocabulary
 from ..dataset import DatasetError, TrainingSet, read_set
 from ..radiograph import Radiograph, read_radiograph
 
@@ -49,6 +49,32 @@ def read_cases(source: Path | str) -> tuple[int, Iterator[Case]]:
     return len(entries), _of_manifest(source.parent, entries)
 
 
+def check_cases(source: Path | str, named: bool = True) -> tuple[str, ...]:
+    """What to know of a manifest's names: those that are misspelt and read as another, each once.
+
+    Raises :class:`DatasetError` for files that are not there and, if the structures are asked for by name
+    (``named``), for a name that means nothing. No image is read; of a set nothing is checked.
+    """
+    source = Path(source)
+    if source.is_dir():
+        return ()
+    notes: dict[str, str] = {}
+    for entry in manifest_entries(source):
+        where = f"{source}, {entry['image']}"
+        for one in (entry, *entry["structures"]):
+            for kind in ("image", "mask", "ignore"):
+                if one.get(kind) and not (source.parent / one[kind]).is_file():
+                    raise DatasetError(f"{source.parent / one[kind]}: there is no such {kind} file")
+        for text in (structure["text"] for structure in entry["structures"] if named):
+            try:
+                match = interpret(text)
+            except AnatomyError as error:
+                raise DatasetError(f"{where}: {error}") from error
+            if match.corrected:
+                notes.setdefault(text, f'{where}: "{text}" was read as "{match.structure.name}"')
+    return tuple(notes.values())
+
+
 def _of_set(images: TrainingSet) -> Iterator[Case]:
     for image in images:
         nowhere = np.zeros(image.display.shape, bool)
@@ -82,7 +108,7 @@ def manifest_entries(manifest: Path) -> list[dict]:
             continue
         try:
             entry = json.loads(line)
-            entry["image"], [(s["text"], s["mask"]) for s in entry["structures"]]
+            Path(entry["image"]), [(s["text"], Path(s["mask"])) for s in entry["structures"]]
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(
                 f"{manifest}, line {number}: not an entry with 'image' and 'structures' of 'text' and 'mask'"
@@ -100,7 +126,8 @@ def read_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
         with Image.open(path) as picture:
             mask = np.asarray(picture.convert("L")) > 0
     except OSError as error:
-        raise DatasetError(f"{path}: the mask cannot be read ({error})") from error
+        cause = error.strerror or "it is no picture, or a damaged one"
+        raise DatasetError(f"{path}: the mask cannot be read ({cause})") from error
     if mask.shape != shape:
         raise DatasetError(
             f"{path}: the mask is {mask.shape[1]} x {mask.shape[0]} pixels, its image is {shape[1]} x {shape[0]}"
