@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO, cast
 
 import click
 
@@ -29,11 +30,12 @@ def write_movie(target: Path, pictures: Sequence[Path], times: Sequence[float]) 
     # Pictures come through a pipe: not every ffmpeg takes a pattern of names, and numbers may be left out.
     command = [program, "-loglevel", "error", "-y", "-f", "image2pipe", "-c:v", "png", "-framerate", f"{rate:g}"]
     command += ["-i", "-", "-vf", EVEN, "-pix_fmt", "yuv420p", "-movflags", "+faststart", str(target)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    nowhere = subprocess.DEVNULL
     try:
-        with subprocess.Popen(command, stdin=subprocess.PIPE, **quiet) as process:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere) as process:
+            pipe = cast(IO[bytes], process.stdin)
             for picture in pictures:
-                process.stdin.write(picture.read_bytes())
+                pipe.write(picture.read_bytes())
         done = process.returncode == 0 and target.is_file()
     except OSError:
         done = False

@@ -73,7 +73,7 @@ class LateTab:
             self._timer.stop()
             self._over, self._left, self.panel = True, None, end.value
             self._label.setVisible(False)
-            self.page.layout().addWidget(self.panel.ui.root)
+            self.page.layout().addWidget(end.value.ui.root)
             self._onMade(self)
         except Exception:
             self._timer.stop()

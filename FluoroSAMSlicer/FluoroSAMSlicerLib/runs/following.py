@@ -105,8 +105,8 @@ def began(
             )
         score = 1.0 if score is None else float(score)
         doubt = _doubt(mask, mask, 1.0, score, score) if mask.any() else NOTHING
-        known = {"score": score, "points": one.points, "labels": one.labels, "doubt": doubt}
-        found.append((Held(one, mask, one.points, one.labels, score), FrameMask(one.name, CutMask.of(mask), **known)))
+        answer = FrameMask(one.name, CutMask.of(mask), score, 1.0, doubt, one.points, one.labels)
+        found.append((Held(one, mask, one.points, one.labels, score), answer))
     return found
 
 
@@ -143,8 +143,7 @@ def _carried(predictor, embedding, held: Held, moved: Motion, fresh, shown) -> t
     doubt = _doubt(mask, before, overlap, score, held.first_score)
     if held.followed.drawn and overlap < DOUBTFUL:
         mask, doubt = before, "the model sees it otherwise; the mask was moved along"
-    known = {"score": score, "overlap": overlap, "doubt": doubt, "points": points, "labels": labels}
-    answer = FrameMask(held.followed.name, CutMask.of(mask), **known)
+    answer = FrameMask(held.followed.name, CutMask.of(mask), score, overlap, doubt, points, labels)
     return Held(held.followed, mask, points, labels, held.first_score), answer
 
 

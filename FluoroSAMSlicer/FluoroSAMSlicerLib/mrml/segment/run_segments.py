@@ -104,8 +104,10 @@ class RunSegments:
         segmentation is gone, and nothing twice.
         """
         step = self._open.get(request.id)
-        volume = step.volume.Get() if step is not None else None
-        proxy = run_segmentation(volume) if step is not None and step.alive(self._segments.scene) else None
+        if step is None:
+            return False
+        volume = step.volume.Get()
+        proxy = run_segmentation(volume) if step.alive(self._segments.scene) else None
         frame = answers.frame
         if proxy is None or frame in step.frames:
             return False

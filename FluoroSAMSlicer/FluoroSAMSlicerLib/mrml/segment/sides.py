@@ -7,7 +7,7 @@ from collections import OrderedDict
 import numpy as np
 
 from ...anatomy import Structure, vocabulary
-from ..nodes.masks import CutMask
+from ...segmentation.cut_mask import CutMask
 
 KEPT = 32
 ALIKE = 0.9
