@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from FluoroSAMSlicerLib.anatomy import resolve
-from FluoroSAMSlicerLib.mrml.nodes.masks import CutMask
 from FluoroSAMSlicerLib.mrml.segment.sides import Sides, mirrored, overlap
+from FluoroSAMSlicerLib.segmentation.cut_mask import CutMask
 
 
 def block(rows: slice, columns: slice) -> CutMask:
