@@ -12,6 +12,7 @@ import click
 from .bodies import ct_options
 from .failures import Failure
 from .inputs import require
+from .run_report import counted
 from .startup import quick_start
 
 
@@ -108,7 +109,7 @@ def label(
         kept = f", {estimate.kept} of them done before" if estimate.kept else ""
         click.echo(
             f"model {labeller.name} on {labeller.device} (licence: {labeller.model.provenance.licence}): "
-            f"{estimate.windows} window{'s' * (estimate.windows > 1)}{kept}, about {_duration(estimate.seconds)}"
+            f"{counted(estimate.windows, 'window')}{kept}, about {_duration(estimate.seconds)}"
         )
         for doubt in settings.doubts:
             click.echo(f"note: {doubt}", err=True)
@@ -131,7 +132,7 @@ def label(
     for note in labels.notes:
         if note not in settings.doubts:
             click.echo(f"note: {note}", err=True)
-    click.echo(f"{output}: {_counted(len(labels.labels))}, {_duration(seconds)}")
+    click.echo(f"{output}: {counted(len(labels.labels), 'structure')}, {_duration(seconds)}")
 
 
 def _require_place(output: Path) -> None:
@@ -149,10 +150,6 @@ def _require_place(output: Path) -> None:
         os.rmdir(tempfile.mkdtemp(prefix=".", dir=folder))
     except OSError as error:
         raise Failure(f"{folder}: cannot be written to ({error.strerror or error})") from error
-
-
-def _counted(count: int) -> str:
-    return f"{count} structure{'s' * (count != 1)}"
 
 
 def _labelled(labeller, volume, texts, settings):

@@ -81,11 +81,13 @@ class Prediction:
             return ()
         seen, drawn = (one.low_res[self.chosen].numpy() > THRESHOLD for one in (self.candidates, self._final))
         side, frame = drawn.shape[0], self.candidates.frame
+        parts = _parts(drawn)
+        reached = set(parts[seen & drawn].tolist())
         alone = []
         for number, (point, label) in enumerate(zip(self.prompt.points, self.prompt.labels, strict=True)):
             x, y = ((frame.to_input([point])[0] + 0.5) * side / frame.size - 0.5).round().astype(int)
             place = min(max(y, 0), side - 1), min(max(x, 0), side - 1)
-            if label and drawn[place] and not _reaches(drawn, place, seen):
+            if label and drawn[place] and int(parts[place]) not in reached:
                 alone.append(number)
         return tuple(alone)
 
@@ -94,27 +96,11 @@ class Prediction:
         return self.corrected or self.candidates
 
 
-def _reaches(inside: np.ndarray, place: tuple[int, int], wanted: np.ndarray) -> bool:
-    """Whether the connected part of ``inside``, bool (h, h), around a place (row, column) meets ``wanted``."""
-    part = np.zeros_like(inside)
-    part[place] = True
-    size = 0
-    while size < (size := int(part.sum())) and not (part & wanted).any():
-        grown = part.copy()
-        for axis in (0, 1):
-            for step in (1, -1):
-                grown |= _shifted(part, step, axis)
-        part = grown & inside
-    return bool((part & wanted).any())
+def _parts(mask: np.ndarray) -> np.ndarray:
+    """The connected parts of a mask, bool (h, h), numbered from 1; 0 outside."""
+    import SimpleITK as sitk
 
-
-def _shifted(mask: np.ndarray, step: int, axis: int) -> np.ndarray:
-    """A mask moved by one pixel, without what leaves it."""
-    moved = np.roll(mask, step, axis)
-    edge = [slice(None), slice(None)]
-    edge[axis] = 0 if step > 0 else -1
-    moved[tuple(edge)] = False
-    return moved
+    return sitk.GetArrayFromImage(sitk.ConnectedComponent(sitk.GetImageFromArray(mask.astype(np.uint8))))
 
 
 def _blended(logits: np.ndarray, close_ups: tuple[CloseUp, ...]) -> np.ndarray:

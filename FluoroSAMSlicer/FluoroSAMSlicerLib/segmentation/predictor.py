@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .candidates import Candidates
     from .close_up import CloseUp
 
+
 class Predictor:
     """A loaded model. Safe to use from several threads, one of which computes at a time.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+GUT = ("stomach", "duodenum", "small bowel", "colon", "rectum", "esophagus")
 WAYS = {
     "vessels": (("aorta", "artery", "trunk", "heart", "atrial"), (120, 420)),
-    "gut": (("stomach", "duodenum", "small bowel", "colon", "rectum", "esophagus"), (150, 900)),
+    "gut": (GUT, (150, 900)),
     "urine": (("renal pelvis", "ureter", "urinary bladder"), (200, 900)),
 }
 """Parts of names, and the range of HU that is added."""

@@ -11,9 +11,9 @@ import numpy as np
 
 from ...anatomy import vocabulary
 from ...drr.compiling import compiled
+from .contrast import GUT
 
 GAS_HU = -850
-GUT = ("stomach", "duodenum", "small bowel", "colon", "rectum", "esophagus")
 GASEOUS = 0.6
 """Share of bodies with more gas in the gut than was scanned."""
 

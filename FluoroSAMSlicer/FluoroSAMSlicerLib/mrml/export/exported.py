@@ -11,8 +11,7 @@ from ...anatomy import Structure
 from ..nodes.image_state import check_volume
 from ..nodes.masks import TakenMask
 from ..nodes.naming import structure_for
-from ..nodes.segments import STRUCTURE_TAG, TAG_PREFIX, take_mask
-from ..segment.scene import segment_tag
+from ..nodes.segments import STRUCTURE_TAG, TAG_PREFIX, segment_tag, take_mask
 from .drafts import ExportError
 
 

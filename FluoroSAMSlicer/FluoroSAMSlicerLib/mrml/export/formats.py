@@ -18,7 +18,7 @@ import numpy as np
 
 from ..nodes.files import prepare_segmentation
 from ..nodes.image_state import SOURCE_FILE
-from ..nodes.placement import image_size
+from ..nodes.placement import image_size, matrix_array
 from ..nodes.volumes import stated_spacing, take_pixels
 from .coco import annotation, category
 from .dicom_seg import dicomSource, exportDicomSeg
@@ -246,7 +246,7 @@ def _lps_grid(volume) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float
             f"{volume.GetName()} is under a warping transform. Harden or remove it, then export."
         )
     vtkMatrix4x4.Multiply4x4(world, grid, grid)
-    matrix = np.array([[grid.GetElement(row, column) for column in range(4)] for row in range(3)])
+    matrix = matrix_array(grid)[:3]
     matrix[:2] *= -1
     spacing = np.linalg.norm(matrix[:, :3], axis=0)
     direction = matrix[:, :3] / spacing

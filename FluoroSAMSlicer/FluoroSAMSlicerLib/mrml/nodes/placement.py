@@ -9,9 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from ..errors import SceneError
 
 Box = tuple[float, float, float, float]
+
+
+def matrix_array(matrix) -> np.ndarray:
+    """The elements (4, 4) of a vtkMatrix4x4."""
+    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
 
 
 def image_size(volume_node) -> tuple[int, int]:

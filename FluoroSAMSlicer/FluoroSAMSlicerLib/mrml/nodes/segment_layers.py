@@ -19,6 +19,7 @@ import numpy as np
 
 from ..library import scene_library
 from .nrrd import LEVEL, header_lines
+from .placement import matrix_array
 from .segments import LABELMAP, SAME_PLACE
 
 GEOMETRY = "Reference image geometry"
@@ -212,7 +213,7 @@ def _copied(labelmap, size: tuple[int, int], to_world: np.ndarray) -> tuple[np.n
     left, right, top, bottom, first, last = labelmap.GetExtent()
     own = vtkMatrix4x4()
     labelmap.GetImageToWorldMatrix(own)
-    place = np.array([[own.GetElement(row, column) for column in range(4)] for row in range(4)])
+    place = matrix_array(own)
     step = np.linalg.norm(to_world[:3, :3], axis=0).min()
     # How far the corners of the image may be away from where the grid has them.
     corners = np.array([(x, y, 0, 1) for x in (0, size[1]) for y in (0, size[0])])

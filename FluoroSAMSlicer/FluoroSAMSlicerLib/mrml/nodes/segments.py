@@ -61,7 +61,7 @@ def find_segment(segmentation, structure: Structure) -> str:
     """
     segments = segmentation.GetSegmentation()
     for segment_id in segments.GetSegmentIDs():
-        if _tag(segments.GetSegment(segment_id), STRUCTURE_TAG) == _tag_text(structure.name):
+        if segment_tag(segments.GetSegment(segment_id), STRUCTURE_TAG) == _tag_text(structure.name):
             return segment_id
     return ""
 
@@ -101,7 +101,7 @@ def set_segment(
                 raise SceneError(f"The segment {structure.name} cannot be updated.")
             segment = segments.GetSegment(segment_id)
             for tag, text in stored_tags.items():
-                if _tag(segment, tag) != text:
+                if segment_tag(segment, tag) != text:
                     segment.SetTag(tag, text)
     else:
         segment = slicer.vtkSegment()
@@ -267,7 +267,8 @@ def _tag_text(text: str) -> str:
     return text.replace("|", "/")
 
 
-def _tag(segment, name: str) -> str | None:
+def segment_tag(segment, name: str) -> str | None:
+    """A tag of a vtkSegment; None if it has none of this name."""
     from vtkmodules.vtkCommonCore import reference
 
     value = reference("")

@@ -9,11 +9,11 @@ from functools import cached_property
 from ...segmentation import PromptError
 from ...segmentation.cut_mask import CutMask, fingerprint
 from ..nodes.naming import structure_for
-from ..nodes.segments import STRUCTURE_TAG, TAG_PREFIX, segment_mask, set_segment
+from ..nodes.segments import TAG_PREFIX, find_segment, segment_mask, segment_tag, set_segment
 from ..nodes.sequences import frame_segmentation
 from .prompts import Outcome, SegmentPrompt
 from .record import Record
-from .scene import CARRIED_TAG, MASK_TAG, TEXT_TAG, segment_tag
+from .scene import CARRIED_TAG, MASK_TAG, TEXT_TAG
 
 TAGS = (
     "model", "prompt", "score", "candidate", "threshold", "lowConfidence", "known", "frame", MASK_TAG, CARRIED_TAG,
@@ -107,7 +107,4 @@ class FrameSegments:
         return self._node.GetSegmentation().GetSegment(segment_id)
 
     def _id(self, key: str) -> str:
-        for segment_id in self._node.GetSegmentation().GetSegmentIDs():
-            if segment_tag(self._segment(segment_id), STRUCTURE_TAG) == key:
-                return segment_id
-        return ""
+        return find_segment(self._node, structure_for(key))

@@ -9,7 +9,7 @@ from ..errors import SceneError
 from ..library import scene_library
 from ..nodes.image_state import check_volume
 from ..nodes.naming import structure_for
-from ..nodes.segments import TAG_PREFIX, segment_mask
+from ..nodes.segments import TAG_PREFIX, segment_mask, segment_tag
 from ..nodes.sequences import (
     browser_of,
     doubtful_frames,
@@ -24,7 +24,7 @@ from .record import Record
 from .requests import Requests
 from .run_job import FollowRequest, FollowResult
 from .run_steps import RunStep, RunSteps
-from .scene import CARRIED_TAG, MASK_TAG, TEXT_TAG, ImageSegments, segment_tag
+from .scene import CARRIED_TAG, MASK_TAG, TEXT_TAG, ImageSegments
 from .steps import Steps
 
 if TYPE_CHECKING:

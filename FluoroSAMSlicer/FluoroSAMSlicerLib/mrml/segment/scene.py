@@ -14,7 +14,15 @@ from ..nodes.image_state import check_volume, frame_of
 from ..nodes.naming import structure_for
 from ..nodes.placement import image_size
 from ..nodes.points import SEGMENT_KEY, show
-from ..nodes.segments import LABELMAP, STRUCTURE_TAG, TAG_PREFIX, segment_mask, segmentation_node, set_segment
+from ..nodes.segments import (
+    LABELMAP,
+    STRUCTURE_TAG,
+    TAG_PREFIX,
+    segment_mask,
+    segment_tag,
+    segmentation_node,
+    set_segment,
+)
 from ..nodes.sequences import (
     browser_of,
     doubtful_frames,
@@ -275,11 +283,3 @@ class ImageSegments:
             score = float(segment_tag(segment, TAG_PREFIX + "score") or 0)
             state = replace(state, score=score, low_confidence=carried != "yes")
         return with_outcome(with_prompt(state, prompt), outcome)
-
-
-def segment_tag(segment, name: str) -> str | None:
-    """A tag of a vtkSegment; None if it has none of this name."""
-    from vtkmodules.vtkCommonCore import reference
-
-    value = reference("")
-    return str(value) if segment.GetTag(name, value) else None

@@ -12,7 +12,6 @@ from ...segmentation.cut_mask import CutMask
 KEPT = 32
 ALIKE = 0.9
 """Dice from which on two masks are one and the same to a user; the two sides of a body hardly reach 0.2."""
-OTHER = {"left": "right", "right": "left"}
 
 
 class Sides:
@@ -45,19 +44,19 @@ class Sides:
 
 def mirrored(structure: Structure | None) -> Structure | None:
     """The same structure on the other side; None for one without a side."""
-    if structure is None or structure.laterality not in OTHER:
+    known = vocabulary()
+    if structure is None or structure.laterality is None or structure.name not in known:
         return None
-    known, side = vocabulary(), structure.laterality
-    name = " ".join(OTHER[side] if word == side else word for word in structure.name.split(" "))
-    return known[name] if name != structure.name and name in known else None
+    name = known.mirrored(structure.name)
+    return known[name] if name else None
 
 
 def overlap(first: CutMask, second: CutMask) -> float:
     """Dice of two masks of one size; 0 where both are empty."""
     top, left = max(first.top, second.top), max(first.left, second.left)
-    bottom = min(first.top + first.part.shape[0], second.top + second.part.shape[0])
-    right = min(first.left + first.part.shape[1], second.left + second.part.shape[1])
-    total = int(np.count_nonzero(first.part)) + int(np.count_nonzero(second.part))
+    bottom = min(first.top + first.shape[0], second.top + second.shape[0])
+    right = min(first.left + first.shape[1], second.left + second.shape[1])
+    total = first.area + second.area
     if first.size != second.size or top >= bottom or left >= right or not total:
         return 0.0
     one, other = (

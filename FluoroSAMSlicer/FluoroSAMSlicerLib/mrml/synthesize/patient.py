@@ -16,6 +16,7 @@ import numpy as np
 from ...drr import Grid
 from ..errors import SceneError
 from ..library import scene_library
+from ..nodes.placement import matrix_array
 from ..nodes.segments import LABELMAP
 
 LARGEST_LABEL = 65535
@@ -151,7 +152,7 @@ def index_to_world(volume_node) -> np.ndarray:
 
     matrix = vtkMatrix4x4()
     volume_node.GetIJKToRASMatrix(matrix)
-    return LPS @ to_world(volume_node) @ _array(matrix)
+    return LPS @ to_world(volume_node) @ matrix_array(matrix)
 
 
 def to_world(node) -> np.ndarray:
@@ -164,7 +165,7 @@ def to_world(node) -> np.ndarray:
         raise SceneError(
             f"{node.GetName()} is under a warping transform. Harden it in the Transforms module, or take it away."
         )
-    return _array(matrix)
+    return matrix_array(matrix)
 
 
 def grid_of(shape: tuple[int, int, int], matrix: np.ndarray) -> Grid:
@@ -244,7 +245,7 @@ def _layers(ct_node, labels_node, choices: list[LabelChoice]) -> Iterable[TakenL
         extent = image.GetExtent()
         first[:3, 3] = extent[0::2]
         shape = [last - begin + 1 for begin, last in zip(extent[4::-2], extent[5::-2], strict=True)]
-        yield TakenLayer(vtk_to_numpy(scalars).reshape(shape), world @ _array(matrix) @ first, names)
+        yield TakenLayer(vtk_to_numpy(scalars).reshape(shape), world @ matrix_array(matrix) @ first, names)
 
 
 def _require_labelmaps(ct_node, labels_node) -> None:
@@ -275,7 +276,3 @@ def structure_of(name: str) -> str:
     from ...dataset.label_names import structure_name
 
     return structure_name(name.strip())
-
-
-def _array(matrix) -> np.ndarray:
-    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
