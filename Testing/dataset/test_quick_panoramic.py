@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from FluoroSAMSlicerLib.dataset.quick import REGIONS, load_packed, march, stage, staging
+from FluoroSAMSlicerLib.dataset.masks import MaskRule
+from FluoroSAMSlicerLib.dataset.quick import REGIONS, load_packed, march, pack, stage, staging
 from FluoroSAMSlicerLib.dataset.quick.bodies import with_jaws
 from FluoroSAMSlicerLib.dataset.quick.panoramic import Ghost, arch_of, draw_panoramic
 from FluoroSAMSlicerLib.dataset.quick.regions import Place
@@ -212,3 +213,22 @@ print(np.abs(lengths - quick.path[0][:, geometry.rows]).max() / staged.spacing[0
 """
     density, path = map(float, run(code, packed_dolls, NUMBA_ENABLE_CUDASIM="1").split())
     assert density < 0.05 and path < 3
+
+
+def test_the_jaws_of_a_real_head_are_unrolled(shared_data, tmp_path):
+    folder = shared_data("ct/bp3d_head_neck_labels.nrrd").parent
+    pack(folder, tmp_path, ["bp3d_head_neck"])
+    for number in range(2):
+        staged = stage(jaws(load_packed(tmp_path)), 11, number, 2)
+        quick = march(staged, 128)
+        for view in range(2):
+            found = MaskRule().masks(staged.structures, quick.values, quick.path[view])
+            masks = {one.structure: one.mask for one in found}
+            jaw = masks["mandible"]
+            rows = staged.views[view].geometry.resized(128).rows
+            middle = {name: np.argwhere(mask)[:, 1].mean() for name, mask in masks.items()}
+            assert middle["right maxilla"] < 64 < middle["left maxilla"]
+            assert jaw.any(axis=0).mean() > 0.75 and 0.1 < jaw[rows].mean() < 0.6
+            # A garland: the body low in the middle, the rami up at both sides.
+            upper = np.array([np.flatnonzero(column)[0] if column.any() else 128 for column in jaw.T])
+            assert max(upper[:40].min(), upper[-40:].min()) + 10 < np.median(upper[56:72])

@@ -17,6 +17,7 @@ from .panoramic import PanoramicGeometry, draw_panoramic
 from .posing import JOINTS, Pose, pose, random_angles
 from .regions import REGIONS, Place
 from .resampling import boxes_of, resample
+from .teeth import give_teeth
 from .texture import give_texture
 from .views import draw_view, field_of
 
@@ -116,9 +117,12 @@ def stage(bodies: Bodies, seed: int, number: int, views: int = 12) -> Staged:
     structures = mirrored(body.structures) if mirror else dict(body.structures)
     give_texture(tissue, labels, structures, spacing, np.random.default_rng([seed, number, 4]))
 
-    staged_views = []
+    staged_views, count = [], packed.count
     if region.panoramic:
-        head = metal.Implanted(tissue, labels, lower, spacing, packed.count)
+        head = metal.Implanted(tissue, labels, lower, spacing, count)
+        give_teeth(head, structures, np.random.default_rng([seed, number, 6]))
+        structures |= head.names
+        count = head.next_value
         jaw = head.cloud(structures["mandible"])
         staged_views += [QuickView(region.name, "panoramic", draw_panoramic(jaw, rng)) for _ in fields]
     else:
@@ -126,7 +130,6 @@ def stage(bodies: Bodies, seed: int, number: int, views: int = 12) -> Staged:
         for field in fields:
             kind, geometry = draw_view(region, centre, field, shown, rng)
             staged_views.append(QuickView(region.name, kind, geometry))
-    count = packed.count
     rng = np.random.default_rng([seed, number, 2])
     if rng.random() < metal.SHARE:
         implanted = metal.Implanted(tissue, labels, lower, spacing, count)
