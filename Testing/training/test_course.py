@@ -62,6 +62,17 @@ def test_a_batch_depends_on_its_number_only_and_has_the_shapes_promised(stream, 
     assert 0 < one.covered.max() <= FULL and one.pixel_values.abs().max() <= 1
 
 
+def test_panoramic_pictures_are_wide_and_show_the_jaw(packed_dolls):
+    stream = one_body(packed_dolls)
+    stream.packed.places = [tuple(p for p in own if p.region.panoramic) for own in stream.packed.places]
+    batch = stream[0]
+    for pixels, covered, names in zip(batch.pixel_values, batch.covered, batch.names, strict=True):
+        below = int(SIZE / 1.55)
+        assert (pixels[:, below:] == pixels[0, -1, -1]).all() and pixels[0, :below].float().std() > 0.05
+        (place,) = np.flatnonzero(names.numpy() == stream.names.index("mandible"))
+        assert covered[place].any() and not covered[place, -(-below // CELL):].any()
+
+
 def test_names_asked_for_are_what_the_body_shows_and_absent_ones_cover_nothing(stream):
     asked = set()
     for step in range(6):
