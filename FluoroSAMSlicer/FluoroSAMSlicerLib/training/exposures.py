@@ -28,6 +28,9 @@ METAL = "metal"
 FRAMED = 0.6
 """Share of pictures that are not square."""
 
+BARRED = 0.25
+"""Share of panoramic pictures that are stored as squares, with black above and below."""
+
 
 class ExposureStream(Dataset):
     """Item ``n`` is the batch of step ``n``: ``bodies`` staged bodies with ``views`` exposures each.
@@ -78,6 +81,10 @@ class ExposureStream(Dataset):
         pixels, visible = shutter(pixels, rng)
         pixels = burn_in(pixels, rng)
         masks = {name: mask[rows, columns] & visible for name, mask in masks.items()}
+        if swept and rng.random() < BARRED:
+            bars = ((rows.start, self.size - rows.stop), (0, 0))
+            pixels = np.pad(pixels, bars)
+            masks = {name: np.pad(mask, bars) for name, mask in masks.items()}
         masks = {name: mask for name, mask in masks.items() if mask.sum() >= SMALLEST * mask.size}
         names, drawn = self.asking.choose(staged.body, masks, pixels.shape, rng)
         return framed(pixels, drawn, self.size) + (names,)
