@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from ..dataset.masks import MaskRule
 from ..dataset.quick import load_packed, march, stage
 from ..dataset.quick.metal import NAMES as PROSTHESES
+from ..dataset.quick.panoramic import PanoramicGeometry
 from .augment import SMALLEST, behind_patient, burn_in, develop, expose, shutter
 from .implants import Drawing, draw_implants
 from .name_batch import Asking, NameBatch, framed
@@ -26,6 +27,9 @@ METAL = "metal"
 
 FRAMED = 0.6
 """Share of pictures that are not square."""
+
+BARRED = 0.25
+"""Share of panoramic pictures that are stored as squares, with black above and below."""
 
 
 class ExposureStream(Dataset):
@@ -67,7 +71,9 @@ class ExposureStream(Dataset):
         masks |= drawing.masks
         if of_metal := [mask for name, mask in masks.items() if name in self.metal]:
             masks[METAL] = np.logical_or.reduce(of_metal)
-        rows, columns = self._frame(rng)
+        geometry = staged.views[view].geometry.resized(self.size)
+        swept = isinstance(geometry, PanoramicGeometry)
+        rows, columns = (geometry.rows, slice(None)) if swept else self._frame(rng)
         planes = (plane[rows, columns] for plane in (soft, bone, metal + drawing.metal))
         soft, bone, metal = (np.ascontiguousarray(plane) for plane in planes)
         pixels = expose(soft, bone, metal, rng)
@@ -75,6 +81,10 @@ class ExposureStream(Dataset):
         pixels, visible = shutter(pixels, rng)
         pixels = burn_in(pixels, rng)
         masks = {name: mask[rows, columns] & visible for name, mask in masks.items()}
+        if swept and rng.random() < BARRED:
+            bars = ((rows.start, self.size - rows.stop), (0, 0))
+            pixels = np.pad(pixels, bars)
+            masks = {name: np.pad(mask, bars) for name, mask in masks.items()}
         masks = {name: mask for name, mask in masks.items() if mask.sum() >= SMALLEST * mask.size}
         names, drawn = self.asking.choose(staged.body, masks, pixels.shape, rng)
         return framed(pixels, drawn, self.size) + (names,)
@@ -96,6 +106,9 @@ VOXEL = 0.4
 def smoothed(density: np.ndarray, staged, view: int, size: int) -> np.ndarray:
     """Densities (3, S, S) without the steps of the voxels that they were made of."""
     geometry = staged.views[view].geometry.resized(size)
+    if isinstance(geometry, PanoramicGeometry):
+        sigma = VOXEL * staged.spacing[0] / geometry.pixel_mm[::-1]
+        return np.stack([gaussian_filter(plane, sigma, truncate=2.5) for plane in density])
     far = np.linalg.norm(np.subtract(geometry.detector_centre, geometry.source))
     middle = staged.origin + staged.spacing * np.array(staged.labels.shape[::-1]) / 2
     near = np.clip(np.linalg.norm(middle - geometry.source) / far, 0.3, 1.0)
