@@ -86,7 +86,7 @@ REGIONS = (
           False, 1.3, lateral=0.2, oblique=0.3, turned=0.85),
     _limb("fingers", ("proximal phalanx of {side}middle finger", "distal phalanx of {side}middle finger"),
           (70, 150), 2.5, False, 1.3, lateral=0.4, oblique=0.2, turned=0.85),
-    Region("jaws", ("mandible",), (130, 170), 2, finest_mm=1.6, panoramic=True),
+    Region("jaws", ("mandible",), (130, 170), 4, finest_mm=1.6, panoramic=True),
 )  # fmt: skip
 
 
