@@ -63,8 +63,8 @@ class SpatialPrompts(nn.Module):
         self.shared_embedding = PositionEmbedding(config.width)
         self.mask_embed = MaskEmbedding(config.mask_channels, config.width)
         self.no_mask_embed = nn.Embedding(1, config.width)
-        self.not_a_point_embed = nn.Embedding(1, config.width)
         self.point_embed = nn.ModuleList(nn.Embedding(1, config.width) for _ in range(4))
+        self.not_a_point_embed = nn.Embedding(1, config.width)
 
     def points(self, places: Tensor, labels: Tensor) -> Tensor:
         """``places`` (B, N, 2), pixels of the input, with ``labels`` (B, N) to tokens (B, N, C)."""

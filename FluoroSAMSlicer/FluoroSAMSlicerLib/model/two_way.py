@@ -51,12 +51,15 @@ class TwoWayLayer(nn.Module):
     def __init__(self, width: int, heads: int, inner: int, first: bool) -> None:
         super().__init__()
         self.first = first
+        # In this order the parameters stand in the state of a training.
         self.self_attn = Attention(width, width, heads)
+        self.layer_norm1 = nn.LayerNorm(width, eps=1e-5)
         self.cross_attn_token_to_image = Attention(width, width // NARROWED, heads)
-        self.cross_attn_image_to_token = Attention(width, width // NARROWED, heads)
+        self.layer_norm2 = nn.LayerNorm(width, eps=1e-5)
         self.mlp = Perceptron(width, inner)
-        for number in range(1, 5):
-            setattr(self, f"layer_norm{number}", nn.LayerNorm(width, eps=1e-5))
+        self.layer_norm3 = nn.LayerNorm(width, eps=1e-5)
+        self.layer_norm4 = nn.LayerNorm(width, eps=1e-5)
+        self.cross_attn_image_to_token = Attention(width, width // NARROWED, heads)
 
     def forward(
         self, queries: Tensor, pixels: Tensor, tokens: Tensor, grid: Tensor, ways
