@@ -24,7 +24,8 @@ from FluoroSAMSlicerLib.training.rounds import (
     name_loss,
     wrong_masks,
 )
-from FluoroSAMSlicerLib.training.samples import MixedStream, SampleStream
+from FluoroSAMSlicerLib.training.samples import SampleStream
+from FluoroSAMSlicerLib.training.streams import MixedStream
 from small_networks import small_compact
 
 SIZE = 64

@@ -13,7 +13,8 @@ from .course import Course, Training
 from .export import export
 from .exposures import ExposureStream
 from .radiographs import RadiographReader
-from .samples import MixedStream, SampleStream
+from .samples import SampleStream
+from .streams import MixedStream
 
 
 @dataclass(frozen=True)
