@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+LEAD = 0.25
+"""Share of markers that are a piece of lead, with the side's letter left out; they are no implants."""
+
 LETTERS = ("R", "L", "PA", "AP", "STANDING", "SUPINE", "12:45", "A. B. 1960", "P", "MOBILE")
 
 
 def draw_overlay(shape: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """uint8 (2, h, w), in 255 parts: what is left of the picture, and what is added; bool (h, w): what is still seen.
 
-    Letters hide nothing.
+    Letters and markers hide nothing.
     """
     visible = shutter(shape, rng)
     outside = rng.choice([0, 255, rng.integers(256)], p=[0.6, 0.2, 0.2])
@@ -36,17 +39,25 @@ def shutter(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 
 
 def burn_in(overlay: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """An overlay with side markers, letters and labels as they are burnt into radiographs."""
+    """An overlay with markers of lead, letters and labels as radiographs have them."""
     from PIL import Image, ImageDraw, ImageFont
 
     overlay = overlay.astype(np.float32)
     height, width = overlay.shape[1:]
     for _ in range(rng.integers(1, 4)):
-        place = int(rng.uniform(0, 0.9) * width), int(rng.uniform(0, 0.95) * height)
+        x, y = int(rng.uniform(0, 0.9) * width), int(rng.uniform(0, 0.95) * height)
         picture = Image.new("L", (width, height))
-        font = ImageFont.load_default(int(rng.integers(8, 22)))
-        ImageDraw.Draw(picture).text(place, str(rng.choice(LETTERS)), fill=255, font=font)
+        pen, size = ImageDraw.Draw(picture), int(rng.integers(8, 22))
+        font = ImageFont.load_default(size)
+        if rng.random() < LEAD:
+            piece = pen.ellipse if rng.random() < 0.6 else pen.rectangle
+            piece((x - 0.8 * size, y - 0.8 * size, x + 0.8 * size, y + 0.8 * size), fill=255)
+            pen.text((x, y), str(rng.choice(LETTERS[:2])), fill=0, font=font, anchor="mm")
+            shade = int(rng.integers(200, 256))
+        else:
+            pen.text((x, y), str(rng.choice(LETTERS)), fill=255, font=font)
+            shade = int(rng.choice([255, 230, 0]))
         ink = np.asarray(picture, np.float32) / 255
         overlay *= 1 - ink
-        overlay[1] += ink * int(rng.choice([255, 230, 0]))
+        overlay[1] += ink * shade
     return np.round(overlay).astype(np.uint8)
