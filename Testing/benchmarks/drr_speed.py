@@ -28,7 +28,7 @@ from statistics import median
 import numpy as np
 import SimpleITK as sitk
 from FluoroSAMSlicerLib.drr import CTVolume, LabelVolume, ProjectionGeometry, project, projectors
-from FluoroSAMSlicerLib.drr.surfaces import marked
+from FluoroSAMSlicerLib.drr.colours import coloured
 
 SPACING = np.array([0.8, 0.8, 1.0])
 SDD_MM, SID_MM, PIXELS, PIXEL_MM = 1020.0, 700.0, 768, 0.5
@@ -80,7 +80,7 @@ def main() -> None:
     ct.sideways  # noqa: B018
     print(f"once a CT, before its first fast lateral view: {time.process_time() - begin:.2f} CPU-s")
     begin = time.process_time()
-    marked(label_map, ct)
+    coloured(label_map, ct)
     print(f"once a CT and label map, before its first exact view: {time.process_time() - begin:.2f} CPU-s")
     measures = own_measures(ct, label_map, views)
     with tempfile.TemporaryDirectory() as folder:
@@ -149,7 +149,6 @@ def own_measures(ct, labels, views) -> dict:
         return run
 
     alone = LabelVolume(labels.labels, spacing=SPACING)
-    marked(alone, None)
 
     def labels_alone() -> float:
         """The march over the label map without the image."""
