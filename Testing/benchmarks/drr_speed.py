@@ -9,11 +9,11 @@ with 500 samples a ray, where it can be imported (12 GB of memory; only the firs
 everything once, so that all meet the same machine; ratios are taken within rounds and their median is printed.
 CPU time still rises by half where another thread shares the core: trust the ratios.
 
-Tried for the exact march on an AMD processor (Zen 4) and no faster, as shares of the time it took before: three pieces
-a slab without branches (image 1.42), changes of label noted without branches (labels 1.02), rows of voxels padded to
-no power of two (image 1.00, labels 1.02), marks on one side of a surface alone (labels 1.01), or by face in the low
-bits (labels 1.01). With all voxels of one colour the march with labels still took 1.15 of the image, with the colours
-1.25: the rest is what a changing colour costs. Not reached: 1.15 with a hundred labels.
+Tried for the exact march on an AMD processor (Zen 4) and no faster, as shares of the time it took before: three
+pieces a slab without branches (image 1.42), changes of label noted without branches (labels 1.02), rows of voxels
+padded to no power of two (image 1.00, labels 1.02), marks on one side of a surface alone (labels 1.01), or by face
+in the low bits (labels 1.01). With all voxels of one colour the march with labels still took 1.15 of the image,
+with the colours 1.25: the rest is what a changing colour costs. Not reached: 1.15 with a hundred labels.
 """
 
 from __future__ import annotations
