@@ -9,14 +9,17 @@ import sys
 import numba
 import numpy as np
 import pytest
-from FluoroSAMSlicerLib.drr import LabelVolume, siddon
-from FluoroSAMSlicerLib.drr.surfaces import marked
+from FluoroSAMSlicerLib.drr import CTVolume, LabelVolume, siddon
+from FluoroSAMSlicerLib.drr.colours import coloured
 
 
 @pytest.fixture(scope="module")
 def checked_march():
     """The kernel compiled to raise IndexError where it would read outside an array."""
-    return numba.njit(boundscheck=True, error_model="numpy")(siddon._march_tiles)
+    checked = numba.njit(boundscheck=True, error_model="numpy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(siddon, "climb", checked(siddon._climb))
+        yield checked(siddon._march_tiles)
 
 
 def chords(shape, source, pixels) -> np.ndarray:
@@ -50,13 +53,13 @@ def test_rays_along_planes_edges_and_corners_stay_inside_the_volume(checked_marc
     for _ in range(150):
         shape = tuple(int(n) for n in rng.choice([1, 2, 5, 12], 3))
         labels = LabelVolume(rng.integers(0, 3, shape).astype(np.uint16))
-        voxels = marked(labels, None).reshape(-1)
+        voxels, room = coloured(labels, CTVolume(np.zeros(shape, np.int16)))
         source, pixel, to_column, to_row = random_view(rng, distance)
         image, density = np.zeros((16, 16), np.float32), np.zeros((3, 16, 16), np.float32)
         paths = np.zeros((3, 16, 16), np.float32)
         checked_march(
-            0, 1, shape, pixel, to_column, to_row, source, np.eye(3), voxels, image,
-            np.full((1, 3), 2**20, np.int32), 0, density, labels.labels.reshape(-1),
+            0, 1, shape, pixel, to_column, to_row, source, np.eye(3), voxels.reshape(-1), room, 0,
+            image, np.full((1, 3), 2**20, np.int32), 1000, density, labels.labels.reshape(-1),
             np.arange(3, dtype=np.uint32), paths, None,
         )  # fmt: skip
         rows, columns = np.indices(image.shape)[..., None]

@@ -32,7 +32,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-LIMITS = {"projector": 150, "parity": 60, "published": 150, "sets": 120, "training": 1000}
+LIMITS = {"projector": 150, "parity": 180, "published": 150, "sets": 120, "training": 1000}
 """Seconds until a part is stopped."""
 
 

@@ -17,7 +17,7 @@ from .errors import DRRError
 from .geometry import ProjectionGeometry
 from .material import MATERIALS, density_table
 from .rays import rays
-from .volume import CTVolume, LabelVolume
+from .volume import NOTHING_HU, CTVolume, LabelVolume
 
 PROJECTORS = ("exact", "fast", "preview", "gpu", "torch")
 """exact: Siddon. fast: bilinear slices sampled half a voxel apart. preview: 1 voxel or 1 pixel apart.
@@ -58,16 +58,17 @@ def march(
     threads: int | None,
 ) -> tuple[np.ndarray, str]:
     """The exact march over the CT (images returned), the labels of ``tracks`` (filled in), or both at once."""
-    from .siddon import DENSITY_UNIT, TILE
-    from .siddon import march as compiled_march
-    from .surfaces import HIGHEST_HU, marked
-
     if find_spec("numba") is None:
         raise DRRError(
             "the exact projector and labels need numba: install it (pip install numba), or choose "
             "projector='torch' without labels"
         )
-    if ct is not None and tracks is not None and ct.hu_range[1] > HIGHEST_HU:
+    from .colours import coloured
+    from .siddon import DENSITY_UNIT, TILE
+    from .siddon import march as compiled_march
+
+    both = None if tracks is None else coloured(tracks.labels, ct)
+    if tracks is not None and both is None:  # CT numbers leave no room for colours
         march(None, view, False, tracks, threads)
         tracks = None
     kernel = compiled_march()
@@ -83,10 +84,13 @@ def march(
     if tracks is not None:
         labels, slots = tracks.labels.labels.reshape(-1), tracks.slots
         path, bits = tracks.path_mm, tracks.bits
-    voxels = ct.attenuating if tracks is None else marked(tracks.labels, ct)
+        voxels, room = both
+        nothing, lowest = 0, lowest - NOTHING_HU
+    else:
+        voxels, room, nothing = ct.attenuating, None, NOTHING_HU
     arguments = (
         grid.shape, *rays(grid, view, 0.5), np.ascontiguousarray(grid.index_to_world),
-        voxels.reshape(-1), images[0], table, lowest, density, labels, slots, path, bits,
+        voxels.reshape(-1), room, nothing, images[0], table, lowest, density, labels, slots, path, bits,
     )  # fmt: skip
     in_pieces(
         lambda first, last: kernel(first, last, *arguments), -(-width // TILE) * -(-height // TILE), threads

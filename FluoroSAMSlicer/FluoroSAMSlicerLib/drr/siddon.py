@@ -7,9 +7,10 @@ plane, a share f into slab n, the sum over slabs is put right by f * (voxel left
 same sum as Siddon's, with about a quarter of the work a voxel. All of it is whole numbers, shares too.
 
 Runs between two planes are a few voxels long: unrolled or vectorised, as compilers like to, they take longer. The
-way out of their loop at voxels marked by ``surfaces`` keeps compilers from it, without labels too.
-Labels are looked up at those voxels only. Lengths are gathered for 16 rays of a row before they are written, as
-planes of a label stack lie at distances at which they push each other out of the cache.
+way out of their loop, at another colour (``colours``), keeps compilers from it, without labels too.
+That loop needs all registers there are, so it is a function of its own, and of labels it only notes where they
+change. Lengths are gathered for a tile before they are written, as planes of a label stack lie at distances at
+which they push each other out of the cache.
 
 Parallelism is by threads over tiles of the detector with the GIL released, not by numba's own threading
 layers: those differ by platform, and some forbid concurrent calls or a later fork.
@@ -20,6 +21,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+import numba
 import numpy as np
 
 from .compiling import compiled
@@ -27,8 +29,6 @@ from .compiling import compiled
 TILE = 16
 DENSITY_UNIT = 2.0**-20
 """Materials are summed as whole multiples of this density, g/cm3."""
-SURFACE = 31768
-"""How much lower a voxel is stored that shares a face with one of another label."""
 BITS = np.int64(34)
 UNIT = 2.0**34
 """Crossings are counted in whole multiples of 1 / UNIT of a slab: 30000 of them add up to less than 1e-6."""
@@ -38,16 +38,18 @@ _FAR = 2.0**61
 
 def _march_tiles(
     first_tile, last_tile, shape, origin, to_column, to_row, source, mm_per_index,
-    voxels, line_integral, densities, lowest_hu, area_density, labels, slots, label_path, label_bits,
+    voxels, room, nothing, line_integral, densities, lowest, area_density, labels, slots, label_path, label_bits,
 ):  # fmt: skip
     """March every ray of the tiles first_tile..last_tile - 1 of the detector.
 
     Positions are continuous voxel indices in (i, j, k) order, shifted so that voxel n fills n to n + 1. A ray
-    runs from the source to its pixel; its parameter u counts slabs of its steepest axis from the source on.
+    runs between the source and its pixel; its parameter u counts slabs of its steepest axis from its lower end on.
     The 3x3 ``mm_per_index`` (index step to world step) gives the length of a slab for any grid.
 
-    voxels: flat int16 HU, none below -1000; with labels, as ``surfaces.marked`` makes them. line_integral: (H, W).
-    densities: (N, 3) int32 by HU above lowest_hu, or None; then area_density (3, H, W) is not written.
+    voxels: flat; int16 HU, none below -1000, and room None; with labels, (voxels, room) of ``colours.coloured``.
+    nothing: what a voxel of nothing holds. line_integral: (H, W).
+    densities: (N, 3) int32 by what a voxel holds above ``lowest``, or None; then area_density (3, H, W) is not
+        written.
     labels: flat uint16, or None. ``slots`` (uint32) maps a label to its plane; that of those not wanted is the first
         there is none for. Lengths go to ``label_path`` (L, H, W), or, where that is None, a bit for each into
         ``label_bits`` (words, H, W), with room for L = 64 planes a word.
@@ -58,13 +60,16 @@ def _march_tiles(
     tiles_across = (width + 15) // 16
     size = (shape[2], shape[1], shape[0])
     stride = (1, shape[2], shape[2] * shape[1])
+    longest = 1
     if labels is not None:
+        longest = shape[0] + shape[1] + shape[2] + 1
         planes = 0
         if label_path is not None:
             planes = len(label_path)
         if label_bits is not None:
             planes = 64 * len(label_bits)
-        paths, met = np.zeros((planes + 1, 16), np.float32), np.zeros(planes + 1, np.bool_)
+        paths, met = np.zeros((planes + 1, 16, 16), np.float32), np.zeros(planes + 1, np.bool_)
+    event_at, event_u = np.empty(longest, np.int64), np.empty(longest, np.int64)
     for tile in range(first_tile, last_tile):
         row_start = (tile // tiles_across) * 16
         column_start = (tile % tiles_across) * 16
@@ -86,12 +91,9 @@ def _march_tiles(
                 size_a, size_b, size_c = size[a], size[b], size[c]
                 step_a, step_b, step_c = stride[a], stride[b], stride[c]
                 at_a, at_b, at_c = source[a], source[b], source[c]
-                corner = 0
-                if reach < 0.0:  # count the slabs from the far side, so that every ray climbs
-                    reach = -reach
-                    at_a = size_a - at_a
-                    corner = (size_a - 1) * step_a
-                    step_a = -step_a
+                if reach < 0.0:  # from the pixel to the source, so that every ray climbs
+                    at_a, at_b, at_c = at_a + reach, at_b + db, at_c + dc
+                    reach, db, dc = -reach, -db, -dc
                 wx = mm_per_index[0, 0] * dx + mm_per_index[0, 1] * dy + mm_per_index[0, 2] * dz
                 wy = mm_per_index[1, 0] * dx + mm_per_index[1, 1] * dy + mm_per_index[1, 2] * dz
                 wz = mm_per_index[2, 0] * dx + mm_per_index[2, 1] * dy + mm_per_index[2, 2] * dz
@@ -131,7 +133,6 @@ def _march_tiles(
                 if first >= last:
                     first = last = stop
                 whole, shares = np.int64(0), np.int64(0)
-                whole_soft, whole_bone, whole_metal = np.int64(0), np.int64(0), np.int64(0)
                 part, soft, bone, metal = 0.0, 0.0, 0.0, 0.0
 
                 # The slabs at both ends, piece by piece: two planes at most cut each of them into three.
@@ -161,19 +162,19 @@ def _march_tiles(
                             middle = (from_u + to_u) / 2
                             in_b = min(max(int(math.floor(at_b + middle * db)), 0), size_b - 1)
                             in_c = min(max(int(math.floor(at_c + middle * dc)), 0), size_c - 1)
-                            at = np.uint64(corner + slab * step_a + in_b * step_b + in_c * step_c)
+                            at = np.uint64(slab * step_a + in_b * step_b + in_c * step_c)
                             number = np.int64(voxels[at])
-                            if number < -1000:
-                                number += SURFACE
+                            if labels is not None:
+                                number &= np.int64(room) - 1
                             part += length * number
                             if densities is not None:
-                                line = np.uint64(number - lowest_hu)
+                                line = np.uint64(number - lowest)
                                 soft += length * densities[line, 0]
                                 bone += length * densities[line, 1]
                                 metal += length * densities[line, 2]
                             if labels is not None:
                                 slot = slots[labels[at]]
-                                paths[slot, lane] += length * slab_mm
+                                paths[slot, row - row_start, lane] += length * slab_mm
                                 met[slot] = True
                     slab += 1
 
@@ -183,7 +184,7 @@ def _march_tiles(
                     at_c += (first - at_a) * dc
                     in_b = min(max(int(math.floor(at_b)), 0), size_b - 1)
                     in_c = min(max(int(math.floor(at_c)), 0), size_c - 1)
-                    at = corner + first * step_a + in_b * step_b + in_c * step_c
+                    at = first * step_a + in_b * step_b + in_c * step_c
                     never = np.int64(_FAR)
                     next_b, next_c, hop_b, hop_c = never, never, never, never
                     if gap_b < np.inf:
@@ -194,101 +195,131 @@ def _march_tiles(
                         hop_c = np.int64(min(gap_c * UNIT + 0.5, _FAR))
                     step_b = step_b if db > 0.0 else -step_b
                     step_c = step_c if dc > 0.0 else -step_c
-                    finish = np.int64(slabs) << BITS
-                    done = np.int64(0)
-                    run_start = np.int64(0)
-                    run_slot = np.uint32(0)
+                    whole, shares, more, grams, events = climb(
+                        voxels, room, at, step_a, step_b, step_c, next_b, next_c, hop_b, hop_c,
+                        np.int64(slabs) << BITS, densities, lowest, event_at, event_u,
+                    )  # fmt: skip
+                    if densities is not None:
+                        soft += more[0] + grams[0]
+                        bone += more[1] + grams[1]
+                        metal += more[2] + grams[2]
                     if labels is not None:
-                        run_slot = slots[labels[np.uint64(at)]]
-                    while True:
-                        if next_b < next_c:
-                            crossing = next_b
-                            next_b += hop_b
-                            step = step_b
-                        else:
-                            crossing = next_c
-                            next_c += hop_c
-                            step = step_c
-                        crossing = min(crossing, finish)
-                        until = crossing >> BITS
-                        while True:
-                            number = np.int64(0)
-                            while done < until:
-                                number = np.int64(voxels[np.uint64(at)])
-                                if number < -1000:
-                                    break
-                                whole += number
-                                if densities is not None:
-                                    line = np.uint64(number - lowest_hu)
-                                    whole_soft += densities[line, 0]
-                                    whole_bone += densities[line, 1]
-                                    whole_metal += densities[line, 2]
-                                at += step_a
-                                done += 1
-                            if labels is None or done >= until:
-                                break
-                            number += SURFACE
-                            whole += number
-                            if densities is not None:
-                                line = np.uint64(number - lowest_hu)
-                                whole_soft += densities[line, 0]
-                                whole_bone += densities[line, 1]
-                                whole_metal += densities[line, 2]
-                            paths[run_slot, lane] += ((done << BITS) - run_start) * unit_mm
-                            met[run_slot] = True
-                            run_slot = slots[labels[np.uint64(at)]]
-                            run_start = done << BITS
-                            at += step_a
-                            done += 1
-                        if crossing == finish:
-                            break
-                        here = np.uint64(at)
-                        at += step
-                        there = np.uint64(at)
-                        number, entered = np.int64(voxels[here]), np.int64(voxels[there])
-                        if labels is not None and min(number, entered) < -1000:
-                            begin = until << BITS
-                            paths[run_slot, lane] += (begin - run_start) * unit_mm
-                            met[run_slot] = True
-                            run_slot = slots[labels[here]]
-                            paths[run_slot, lane] += (crossing - begin) * unit_mm
-                            met[run_slot] = True
-                            run_slot = slots[labels[there]]
-                            run_start = crossing
-                            number += SURFACE if number < -1000 else 0
-                            entered += SURFACE if entered < -1000 else 0
-                        share = crossing & _REST
-                        shares += share * (number - entered)
-                        if densities is not None:
-                            line, other_line = np.uint64(number - lowest_hu), np.uint64(entered - lowest_hu)
-                            soft += share / UNIT * (densities[line, 0] - densities[other_line, 0])
-                            bone += share / UNIT * (densities[line, 1] - densities[other_line, 1])
-                            metal += share / UNIT * (densities[line, 2] - densities[other_line, 2])
-                    if labels is not None:
-                        paths[run_slot, lane] += (finish - run_start) * unit_mm
-                        met[run_slot] = True
+                        for event in range(np.int64(events)):
+                            slot = slots[labels[np.uint64(event_at[event])]]
+                            length = (event_u[event + 1] - event_u[event]) * unit_mm
+                            paths[slot, row - row_start, lane] += length
+                            met[slot] = True
 
                 line_integral[row, column] = (
-                    max(part + whole + shares / UNIT + 1000.0 * (end - start), 0.0) * slab_mm * 2e-5
+                    max(part + whole + shares / UNIT - nothing * (end - start), 0.0) * slab_mm * 2e-5
                 )
                 if densities is not None:
                     scale = 0.1 * 2.0**-20 * slab_mm
-                    area_density[0, row, column] = max(soft + whole_soft, 0.0) * scale
-                    area_density[1, row, column] = max(bone + whole_bone, 0.0) * scale
-                    area_density[2, row, column] = max(metal + whole_metal, 0.0) * scale
+                    area_density[0, row, column] = max(soft, 0.0) * scale
+                    area_density[1, row, column] = max(bone, 0.0) * scale
+                    area_density[2, row, column] = max(metal, 0.0) * scale
 
-            if labels is not None:
-                for slot in range(len(met) - 1):
-                    if met[slot]:
+        if labels is not None:
+            for slot in range(planes):
+                if met[slot]:
+                    for row in range(row_start, min(row_start + 16, height)):
                         for lane in range(min(16, width - column_start)):
-                            if paths[slot, lane] > 0.0:
-                                if label_path is not None:
-                                    label_path[slot, row, column_start + lane] = paths[slot, lane]
-                                if label_bits is not None:
-                                    bit = np.uint64(1) << np.uint64(slot & 63)
-                                    label_bits[slot >> 6, row, column_start + lane] |= bit
-                        paths[slot] = 0.0
-                        met[slot] = False
+                            length = paths[slot, row - row_start, lane]
+                            if label_path is not None:
+                                label_path[slot, row, column_start + lane] = length
+                            if label_bits is not None:
+                                bit = np.uint64(length > 0.0) << np.uint64(slot & 63)
+                                label_bits[slot >> 6, row, column_start + lane] |= bit
+                    met[slot] = False
+                    paths[slot] = 0.0
+
+
+def _climb(
+    voxels, room, at, step_a, step_b, step_c, next_b, next_c, hop_b, hop_c, finish,
+    densities, lowest, event_at, event_u,
+):  # fmt: skip
+    """Sum along a ray from its first whole slab, at voxel ``at``, to ``finish``; all positions in 1 / UNIT of a slab.
+
+    next_b, next_c: the first planes of the other axes crossed; hop_b, hop_c: from one to the next. The voxel at
+    ``finish`` is read too. The voxels entered where the colour changes, the first included, go to ``event_at``, and
+    where that is to ``event_u``, which ends with ``finish``.
+
+    Returns the sum over whole slabs, and what crossings add to it in 1 / UNIT; both again for (soft, bone, metal),
+    the latter not in 1 / UNIT; and the number of events.
+    """
+    whole, shares = np.int64(0), np.int64(0)
+    whole_soft, whole_bone, whole_metal = np.int64(0), np.int64(0), np.int64(0)
+    soft, bone, metal = 0.0, 0.0, 0.0
+    done, band, events = np.int64(0), np.int64(0), np.uint64(0)
+    number, limit = np.int64(voxels[np.uint64(at)]), np.uint64(0)
+    if room is not None:
+        limit = np.uint64(room)
+        band = number & -np.int64(room)
+        number -= band
+        event_at[0], event_u[0] = at, 0
+        events = np.uint64(1)
+    while True:
+        if next_b < next_c:
+            crossing = next_b
+            next_b += hop_b
+            step = step_b
+        else:
+            crossing = next_c
+            next_c += hop_c
+            step = step_c
+        crossing = min(crossing, finish)
+        until = crossing >> BITS
+        while True:
+            while done < until:
+                whole += number
+                if densities is not None:
+                    line = np.uint64(number - lowest)
+                    whole_soft += densities[line, 0]
+                    whole_bone += densities[line, 1]
+                    whole_metal += densities[line, 2]
+                at += step_a
+                done += 1
+                number = np.int64(voxels[np.uint64(at)])
+                if room is None:
+                    if number < -1000:  # never
+                        break
+                else:
+                    number -= band
+                    if np.uint64(number) >= limit:
+                        break
+            if room is None or np.uint64(number) < limit:
+                break
+            number += band
+            band = number & -np.int64(room)
+            number -= band
+            event_at[events], event_u[events] = at, done << BITS
+            events += np.uint64(1)
+        if crossing == finish:
+            break
+        at += step
+        entered = np.int64(voxels[np.uint64(at)])
+        if room is not None:
+            entered -= band
+            if np.uint64(entered) >= limit:
+                entered += band
+                band = entered & -np.int64(room)
+                entered -= band
+                event_at[events], event_u[events] = at, crossing
+                events += np.uint64(1)
+        share = crossing & _REST
+        shares += share * (number - entered)
+        if densities is not None:
+            line, other_line = np.uint64(number - lowest), np.uint64(entered - lowest)
+            soft += share / UNIT * (densities[line, 0] - densities[other_line, 0])
+            bone += share / UNIT * (densities[line, 1] - densities[other_line, 1])
+            metal += share / UNIT * (densities[line, 2] - densities[other_line, 2])
+        number = entered
+    if room is not None:
+        event_u[events] = finish
+    return whole, shares, (whole_soft, whole_bone, whole_metal), (soft, bone, metal), events
+
+
+climb = numba.njit(nogil=True, error_model="numpy")(_climb)
 
 
 @lru_cache(maxsize=1)
@@ -302,5 +333,6 @@ def _compile(kernel) -> None:
     point = np.full(3, 0.5)
     kernel(
         0, 1, (1, 1, 1), point + 2.0, np.zeros(3), np.zeros(3), point - 2.0, np.eye(3),
-        np.zeros(1, dtype=np.int16), np.zeros((1, 1), dtype=np.float32), None, 0, None, None, None, None, None,
+        np.zeros(1, dtype=np.int16), None, -1000, np.zeros((1, 1), dtype=np.float32),
+        None, 0, None, None, None, None, None,
     )  # fmt: skip
