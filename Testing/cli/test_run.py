@@ -178,7 +178,7 @@ def test_the_pictures_of_frames_to_look_at_say_so(film, monkeypatch):
     monkeypatch.setattr(overlay, "overlay", lambda _pixels, _layers, title, _spacing: titles.append(title))
     for doubts in ((), ("heart: jumped",)):
         picture_of_frame(open_run(film), [], SimpleNamespace(frame=2, masks=(), doubts=doubts))
-    assert titles == ["film.dcm 3/6", "film.dcm 3/6 look at this frame"]
+    assert titles == ["film.dcm 3/6", "film.dcm 3/6: look at this frame"]
 
 
 def test_frames_beyond_the_end_are_told_and_one_frame_is_no_frames(run, film, model_folder, tmp_path):

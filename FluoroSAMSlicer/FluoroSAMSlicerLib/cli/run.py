@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 MOST_FRAMES = 100_000
 
-UNSURE = " look at this frame"
+UNSURE = ": look at this frame"
 """Behind a frame's number in the pictures of a run, where the table says "look at"."""
 
 
