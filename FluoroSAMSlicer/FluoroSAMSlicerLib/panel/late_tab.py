@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from typing import Any
 
 import qt
 from slicer.i18n import tr as _
@@ -15,7 +16,7 @@ class LateTab:
     a panel and returns it; until its last step nothing outside may know of it. ``onMade(tab)`` is called at the end.
     """
 
-    def __init__(self, steps: Callable[[], Generator], onMade: Callable[[LateTab], None]) -> None:
+    def __init__(self, steps: Callable[[], Generator[None, None, Any]], onMade: Callable[[LateTab], None]) -> None:
         self._steps, self._onMade = steps, onMade
         self._begun, self._turns = False, Slices(lambda action, *args: action(*args), seconds=0)
         self.panel = None
