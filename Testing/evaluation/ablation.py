@@ -10,14 +10,18 @@ resumes.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+import torch
 from FluoroSAMSlicerLib.dataset import open_training_images
 from FluoroSAMSlicerLib.model import FluoroSAM, load_model
 from FluoroSAMSlicerLib.segmentation import Predictor
-from FluoroSAMSlicerLib.training import augment
+from FluoroSAMSlicerLib.training import augment, plates, technique
 from FluoroSAMSlicerLib.training.course import Course, Training
 from FluoroSAMSlicerLib.training.evaluation import evaluate
 from FluoroSAMSlicerLib.training.implants import Drawing
@@ -34,42 +38,48 @@ def same_place(size: int, _rng) -> np.ndarray:
     return np.stack(np.meshgrid(steps, steps), -1)
 
 
-def one_beam(soft: np.ndarray, bone: np.ndarray, metal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The same energy for every exposure, little noise, no scatter; tissue as it is."""
-    soft = soft + augment.patches(soft.shape, rng) * (soft > 1)
-    weakened = sum(
-        k * density for k, density in zip(augment.ATTENUATION[KEV], (soft, bone, metal), strict=True)
-    )
-    intensity = np.exp(-weakened)
-    patient = augment.behind_patient(soft + bone)
-    level = np.median(intensity[patient]) if patient.any() else intensity.max()
-    intensity = np.minimum(intensity / max(float(level), 1e-6), 10)
-    noise = rng.standard_normal(soft.shape, np.float32) * np.sqrt(intensity / PHOTONS)
-    return -np.log(np.maximum(intensity + noise, 0) + 1e-2)
+def technique_of(**fields) -> Callable:
+    """A technique drawn as ever, but for these fields."""
+
+    def draw(shape: tuple[int, int], size: int, rng: np.random.Generator) -> technique.Technique:
+        drawn = technique.draw_technique(shape, size, rng)
+        same = {
+            name: torch.as_tensor(value, dtype=torch.float32).expand_as(getattr(drawn, name))
+            for name, value in fields.items()
+        }
+        return replace(drawn, **same)
+
+    return draw
 
 
-def one_window(pixels: np.ndarray, _patient, _rng) -> np.ndarray:
-    """All but the darkest and brightest per cent, linear, in 256 steps."""
-    low, high = np.percentile(pixels, [1, 99.5])
-    shown = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
-    return (np.round(shown * 255) / 255).astype(np.float32)
+def whole_picture(shape: tuple[int, int], _rng) -> tuple[np.ndarray, np.ndarray]:
+    """Nothing over the picture."""
+    return np.stack([np.full(shape, 255, np.uint8), np.zeros(shape, np.uint8)]), np.ones(shape, bool)
 
+
+PER_SOFT, _, PER_METAL = technique.ATTENUATION[KEV]
 
 WITHOUT = {
     "nothing": {},
-    "deformation": {"deformation": same_place},
+    "deformation": {(augment, "deformation"): same_place},
     "disease and metal": {
-        "patches": lambda shape, _rng: np.zeros(shape, np.float32),
-        "draw_implants": lambda shape, _rng: Drawing(np.zeros(shape, np.float32), {}),
+        (plates, "draw_technique"): technique_of(clouds=[0, 0, 1, 1, 0, 0, 0]),
+        (augment, "draw_implants"): lambda shape, _rng: Drawing(np.zeros(shape, np.float32), {}),
     },
-    "beam, scatter and noise": {"expose": one_beam},
-    "window and contrast": {"develop": one_window},
-    "collimation and letters": {
-        "shutter": lambda pixels, _rng: (pixels, np.ones(pixels.shape, bool)),
-        "burn_in": lambda pixels, _rng: pixels,
+    "beam, scatter and noise": {
+        (plates, "draw_technique"): technique_of(
+            beams=technique.ATTENUATION[KEV], tissue=1, bone=1, cortex=1, rows=0, scatter=0, saturation=10,
+            photons=PHOTONS, floor=1e-2, coarse=0, again=[PER_SOFT, PER_METAL], grain=0,
+        ),
     },
-}
-"""What is left out, with the functions of `augment` that take the place of its own."""
+    "window and contrast": {
+        (plates, "draw_technique"): technique_of(
+            limits=[0.01, 0.995], of_patient=0, gamma=1, equalised=[0, 1, 1, 1], sharp=0, tilt=0, inverted=0
+        ),
+    },
+    "collimation and letters": {(plates, "draw_overlay"): whole_picture},
+}  # fmt: skip
+"""What is left out, with what takes the place of which function of which module."""
 
 
 def main() -> None:
@@ -88,7 +98,9 @@ def main() -> None:
             wanted.steps, network.config.image_size, fall=wanted.steps, average=0.98, names_first=0, seed=11,
             codes=False, language=0,
         )  # fmt: skip
-        with patch.dict(vars(augment), instead):
+        with ExitStack() as replaced:
+            for (module, function), other in instead.items():
+                replaced.enter_context(patch.object(module, function, other))
             stream = SampleStream(images, course.size, 8, course.seed)
             training = Training(stream, folder, course, start=network, tokenizer=tokenizer)
             # In this process, where the functions have been replaced.

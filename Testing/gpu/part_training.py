@@ -22,7 +22,6 @@ def measure(record, wanted) -> None:
     command = [
         sys.executable, "-m", "FluoroSAMSlicerLib", "train", "--recipe", "compact", "--device", device,
         "--bodies", str(bodies), "--output", str(work), "--minutes", str(minutes),
-        "--workers", "1" if wanted.dry_run else "15",
     ]  # fmt: skip
     begin = time.perf_counter()
     done = subprocess.run(command)

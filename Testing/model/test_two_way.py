@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 import torch
 from FluoroSAMSlicerLib.model import FluoroSAM, mask_decoder
-from FluoroSAMSlicerLib.model.two_way import pays, two_way
 from small_networks import SMALL_SWIN
 
 SMALL = replace(SMALL_SWIN, decoder=replace(SMALL_SWIN.decoder, depth=3))
@@ -25,7 +24,7 @@ def network() -> FluoroSAM:
 
 
 def plain(network: FluoroSAM, *given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What transformers computes; with gradients the reordered form is not used."""
+    """What the plain form computes; with gradients the reordered one is not used."""
     with torch.enable_grad():
         low_res, scores = network.decode(*given)
     return low_res.detach(), scores.detach()
@@ -48,22 +47,17 @@ def test_the_reordered_form_agrees_to_rounding_in_double_precision(network):
     transformer = network.masks.transformer.double()
     tokens, pixels, grid = (torch.randn(2, n, SMALL.width, dtype=torch.float64) for n in (6, 50, 50))
     with torch.no_grad():
-        queries, keys = two_way(transformer, tokens, pixels, grid[:1])
-        expected = transformer(
-            point_embeddings=tokens[:, None],
-            image_embeddings=pixels.transpose(1, 2).unflatten(2, (5, 10)),
-            image_positional_embeddings=grid[:1].transpose(1, 2).unflatten(2, (5, 10)),
-            attention_similarity=None,
-        )
-    torch.testing.assert_close(queries, expected[0][:, 0], rtol=0, atol=1e-11)
-    torch.testing.assert_close(keys, expected[1][:, 0], rtol=0, atol=1e-11)
+        queries, keys = transformer.reordered(tokens, pixels, grid[:1])
+        expected = transformer(tokens, pixels, grid[:1])
+    torch.testing.assert_close(queries, expected[0], rtol=0, atol=1e-11)
+    torch.testing.assert_close(keys, expected[1], rtol=0, atol=1e-11)
     network.masks.transformer.float()
 
 
 def test_it_is_used_where_it_is_cheaper(network):
     attention = network.masks.transformer.final_attn_token_to_image
-    limit = attention.internal_dim // attention.num_attention_heads
-    assert pays(network.masks.transformer, limit) and not pays(network.masks.transformer, limit + 1)
+    limit = attention.inner // attention.heads
+    assert network.masks.transformer.pays(limit) and not network.masks.transformer.pays(limit + 1)
     assert limit >= 8, "own tokens, a text and two clicks"
 
 

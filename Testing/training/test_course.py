@@ -10,6 +10,7 @@ import pytest
 import torch
 from FluoroSAMSlicerLib.dataset import DatasetError, open_training_images
 from FluoroSAMSlicerLib.model import Provenance, load_model
+from FluoroSAMSlicerLib.training import exposures
 from FluoroSAMSlicerLib.training.course import Course, Training
 from FluoroSAMSlicerLib.training.exposures import ExposureStream
 from FluoroSAMSlicerLib.training.fine_tune import FINE_COURSE
@@ -23,7 +24,8 @@ from FluoroSAMSlicerLib.training.rounds import (
     name_loss,
     wrong_masks,
 )
-from FluoroSAMSlicerLib.training.samples import MixedStream, SampleStream
+from FluoroSAMSlicerLib.training.samples import SampleStream
+from FluoroSAMSlicerLib.training.streams import MixedStream
 from small_networks import small_compact
 
 SIZE = 64
@@ -60,6 +62,26 @@ def test_a_batch_depends_on_its_number_only_and_has_the_shapes_promised(stream, 
     assert one.pixel_values.shape == (4, 3, SIZE, SIZE) and one.pixel_values.dtype == torch.float16
     assert one.covered.shape == (4, one.names.shape[1], SIZE // CELL, SIZE // CELL)
     assert 0 < one.covered.max() <= FULL and one.pixel_values.abs().max() <= 1
+
+
+def test_panoramic_pictures_are_wide_and_show_the_jaw(packed_dolls, monkeypatch):
+    monkeypatch.setattr(exposures, "BARRED", 0.0)
+    stream = one_body(packed_dolls)
+    stream.packed.places = [tuple(p for p in own if p.region.panoramic) for own in stream.packed.places]
+    batch = stream[0]
+    for pixels, covered, names in zip(batch.pixel_values, batch.covered, batch.names, strict=True):
+        below = int(SIZE / 1.55)
+        assert (pixels[:, below:] == pixels[0, -1, -1]).all() and pixels[0, :below].float().std() > 0.05
+        (place,) = np.flatnonzero(names.numpy() == stream.names.index("mandible"))
+        assert covered[place].any() and not covered[place, -(-below // CELL):].any()
+    monkeypatch.setattr(exposures, "BARRED", 1.0)
+    for pixels, covered, names in zip(*vars(stream[0]).values(), strict=True):
+        (place,) = np.flatnonzero(names.numpy() == stream.names.index("mandible"))
+        bars = SIZE // 8
+        cells = bars // CELL
+        assert (pixels[:, :bars] == pixels[:, :1, :1]).all() and (pixels[:, -bars:] == pixels[:, :1, :1]).all()
+        assert not covered[place, :cells].any() and not covered[place, -cells:].any()
+        assert covered[place].any()
 
 
 def test_names_asked_for_are_what_the_body_shows_and_absent_ones_cover_nothing(stream):

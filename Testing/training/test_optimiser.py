@@ -54,3 +54,13 @@ def test_state_goes_on_where_it_stopped():
     train(parts, second, 3, first=2)
     for name in whole:
         torch.testing.assert_close(whole[name], parts[name], msg=name)
+
+
+def test_kernels_that_lie_channels_last_move_as_others_do():
+    plain, last = small(), small()
+    kernel = last["conv.weight"]
+    kernel.data = kernel.data.to(memory_format=torch.channels_last)
+    for named in (plain, last):
+        train(named, Optimiser(named, 1e-2, 0.02), 3)
+    torch.testing.assert_close(last["conv.weight"], plain["conv.weight"], rtol=1e-3, atol=1e-4)
+    assert not torch.equal(last["conv.weight"], small()["conv.weight"])

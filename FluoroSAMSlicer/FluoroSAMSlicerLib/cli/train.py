@@ -30,10 +30,13 @@ from .output import output_folder
 @click.option("--prompts", type=click.IntRange(1), help="Boxes and clicks an image.  [default: 2]")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="[default: 2e-3; with --from 3e-4]")
 @click.option("--seed", type=click.IntRange(0), help="[default: 1]")
-@click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that make images.")
+@click.option(
+    "--workers", type=click.IntRange(0),
+    help="Processes that make images.  [default: 1; with --device cuda, all processors but one]",
+)  # fmt: skip
 def train(
     dataset: Path | None, output: Path, start: str | None, recipe: str | None, bodies: Path | None,
-    radiographs: Path | None, minutes: float | None, device: str, workers: int, **chosen,
+    radiographs: Path | None, minutes: float | None, device: str, workers: int | None, **chosen,
 ) -> None:  # fmt: skip
     """Train on DATASET, what `fluorosam synthesize` or the Synthesize tab wrote; DIR/model is the result.
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from transformers.models.sam.modeling_sam import SamFeedForward
 
+from .channel_norm import ChannelNorm
 from .config import FluoroSAMConfig
+from .feed_forward import FeedForward
 from .mask_decoder import MASKS
 from .name_decoder import decidedness
 from .prompt_encoder import PromptEncoder
-from .pyramid import ChannelNorm, Mixing, PyramidFeatures, enlarged, finished
-from .two_way import two_way_transformer
+from .pyramid import Mixing, PyramidFeatures, enlarged, finished
+from .two_way import TwoWayTransformer
 
 MAPS = 5
 """Planes that tell of a prompt at a quarter of the input: mask so far, whether there is one, clicks inside, clicks
@@ -64,7 +65,7 @@ class ClickDecoder(nn.Module):
         width, settings, pyramid = config.width, config.decoder, config.pyramid
         self.iou_token = nn.Embedding(1, width)
         self.mask_tokens = nn.Embedding(MASKS, width)
-        self.transformer = two_way_transformer(config)
+        self.transformer = TwoWayTransformer(config)
         self.shown = nn.Sequential(
             nn.Conv2d(MAPS, 16, 2, stride=2), ChannelNorm(16), nn.GELU(),
             nn.Conv2d(16, 48, 2, stride=2), ChannelNorm(48), nn.GELU(), nn.Conv2d(48, width, 1),
@@ -74,9 +75,9 @@ class ClickDecoder(nn.Module):
         self.quarter = nn.Conv2d(2 * fine, fine, 1)
         self.drawn = nn.Conv2d(MAPS, fine, 3, padding=1)
         self.mixing = nn.Sequential(Mixing(fine), Mixing(fine))
-        self.mask_heads = nn.ModuleList(SamFeedForward(width, width, fine, 3) for _ in range(MASKS))
+        self.mask_heads = nn.ModuleList(FeedForward(width, width, fine, 3) for _ in range(MASKS))
         self.kept = nn.Linear(width, 1)
-        self.iou_head = SamFeedForward(width, settings.iou_width, MASKS, settings.iou_depth)
+        self.iou_head = FeedForward(width, settings.iou_width, MASKS, settings.iou_depth)
         self.sure = nn.Linear(4, 1)
 
     def forward(
@@ -86,13 +87,8 @@ class ClickDecoder(nn.Module):
         own = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         tokens = torch.cat([own.to(sparse.dtype).expand(batch, -1, -1), sparse], dim=1)
         source = features.coarse + self.shown(dense)
-        queries, keys = self.transformer(
-            point_embeddings=tokens[:, None],
-            image_embeddings=source,
-            image_positional_embeddings=grid.to(source.dtype),
-            attention_similarity=None,
-        )
-        queries, keys = queries[:, 0], keys[:, 0]
+        pixels, places = (t.flatten(2).transpose(1, 2) for t in (source, grid.to(source.dtype)))
+        queries, keys = self.transformer(tokens, pixels, places)
         coarse = keys.transpose(1, 2).unflatten(2, source.shape[-2:])
         eighth = features.eighth.expand(batch, -1, -1, -1)
         middle = self.eighth(torch.cat([enlarged(coarse, eighth.shape[-2:]), eighth], 1))

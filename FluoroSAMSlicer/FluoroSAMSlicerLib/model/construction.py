@@ -6,8 +6,6 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from transformers.models.clip.modeling_clip import CLIPTextEmbeddings
-from transformers.models.swin.modeling_swin import SwinRelativePositionBias
 
 from .config import FluoroSAMConfig
 from .network import FluoroSAM
@@ -23,10 +21,8 @@ def fill(network: FluoroSAM, state: Mapping[str, Tensor]) -> None:
     """Adopt every tensor of ``state`` (all our keys, right shapes) without copying, and derive the rest."""
     network.load_state_dict(state, strict=True, assign=True)
     for module in network.modules():
-        if isinstance(module, SwinRelativePositionBias):
+        if hasattr(module, "relative_position_index"):
             module.relative_position_index = module._create_relative_position_index().view(-1)
-        elif isinstance(module, CLIPTextEmbeddings):
-            module.position_ids = torch.arange(network.config.text.context)[None]
     # Adopted tensors carry no flag of their own; only this one is fixed by design.
     network.requires_grad_(True)
     network.prompts.sam.shared_embedding.positional_embedding.requires_grad_(False)

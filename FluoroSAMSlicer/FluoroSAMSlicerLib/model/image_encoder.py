@@ -7,9 +7,8 @@ import functools
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers.models.swin.configuration_swin import SwinConfig
-from transformers.models.swin.modeling_swin import SwinBackbone
 
+from .channel_norm import ChannelNorm
 from .config import FluoroSAMConfig
 from .swin_stages import divides, stage_maps
 
@@ -23,6 +22,10 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, config: FluoroSAMConfig) -> None:
         super().__init__()
+        # Two seconds to import, which the compact model does not need.
+        from transformers.models.swin.configuration_swin import SwinConfig
+        from transformers.models.swin.modeling_swin import SwinBackbone
+
         swin = config.swin
         backbone_config = SwinConfig(
             image_size=config.image_size,
@@ -123,13 +126,6 @@ class ConvNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.norm(self.conv(x))
-
-
-class ChannelNorm(nn.LayerNorm):
-    """LayerNorm over the channels of (B, C, H, W), pixel by pixel."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.movedim(super().forward(torch.movedim(x, 1, -1)), -1, 1)
 
 
 def position_table(side: int, width: int) -> Tensor:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers.models.sam.modeling_sam import SamFeedForward
 
 from .config import FluoroSAMConfig
 from .errors import ModelError
-from .two_way import pays, two_way, two_way_transformer
+from .feed_forward import FeedForward
+from .two_way import TwoWayTransformer
 
 MASKS = 4
 """Mask tokens: number 0 is the single-mask answer, numbers 1 to 3 the alternatives of an ambiguous prompt."""
@@ -27,10 +27,10 @@ class MaskDecoder(nn.Module):
         width, settings = config.width, config.decoder
         self.iou_token = nn.Embedding(1, width)
         self.mask_tokens = nn.Embedding(MASKS, width)
-        self.transformer = two_way_transformer(config)
+        self.transformer = TwoWayTransformer(config)
         self.upscaling = Upscaling(width)
-        self.mask_heads = nn.ModuleList(SamFeedForward(width, width, width // 8, 3) for _ in range(MASKS))
-        self.iou_head = SamFeedForward(width, settings.iou_width, MASKS, settings.iou_depth)
+        self.mask_heads = nn.ModuleList(FeedForward(width, width, width // 8, 3) for _ in range(MASKS))
+        self.iou_head = FeedForward(width, settings.iou_width, MASKS, settings.iou_depth)
 
     def forward(
         self, image_embedding: Tensor, grid: Tensor, sparse: Tensor, dense: Tensor
@@ -51,16 +51,10 @@ class MaskDecoder(nn.Module):
 
     def _attend(self, tokens: Tensor, source: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens (B, T, C) and the map (B, C, E, E) to tokens (B, T, C) and pixels (B, E * E, C)."""
-        if not torch.is_grad_enabled() and pays(self.transformer, tokens.shape[1]):
-            pixels, places = (t.flatten(2).transpose(1, 2) for t in (source, grid))
-            return two_way(self.transformer, tokens, pixels.contiguous(), places)
-        queries, keys = self.transformer(
-            point_embeddings=tokens[:, None],
-            image_embeddings=source,
-            image_positional_embeddings=grid,
-            attention_similarity=None,
-        )
-        return queries[:, 0], keys[:, 0]
+        pixels, places = (t.flatten(2).transpose(1, 2) for t in (source, grid))
+        if not torch.is_grad_enabled() and self.transformer.pays(tokens.shape[1]):
+            return self.transformer.reordered(tokens, pixels.contiguous(), places)
+        return self.transformer(tokens, pixels, places)
 
 
 class Upscaling(nn.Module):

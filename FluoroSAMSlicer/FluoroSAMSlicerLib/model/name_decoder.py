@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers.models.sam.modeling_sam import SamFeedForward
 
 from .config import FluoroSAMConfig
+from .feed_forward import FeedForward
 from .pyramid import WAVES, PyramidFeatures, enlarged, finished, waves
 
 
@@ -28,8 +28,8 @@ class NameDecoder(nn.Module):
             CrossAttention(width, config.decoder.heads) for _ in range(settings.names)
         )
         self.norm = nn.LayerNorm(width)
-        self.fine = SamFeedForward(width, width, settings.quarter, 2)
-        self.middle = SamFeedForward(width, width, settings.eighth, 2)
+        self.fine = FeedForward(width, width, settings.quarter, 2)
+        self.middle = FeedForward(width, width, settings.eighth, 2)
         self.offset = nn.Linear(width, 1)
         self.score = Score(width)
 

@@ -39,10 +39,8 @@ class FluoroSAM(nn.Module):
         Fused attention has no gradient for Swin's position bias, and torch then takes a path slower than the
         plain products.
         """
-        attention = "eager" if mode else "sdpa"
         if not self.config.names_in_one_pass:
-            self.image.backbone.config._attn_implementation = attention
-        self.masks.transformer.config._attn_implementation = attention
+            self.image.backbone.config._attn_implementation = "eager" if mode else "sdpa"
         return super().train(mode)
 
     def encode_image(self, pixel_values: Tensor) -> Tensor | PyramidFeatures:

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from transformers.models.sam.configuration_sam import SamConfig, SamPromptEncoderConfig, SamVisionConfig
-from transformers.models.sam.modeling_sam import SamPromptEncoder
+from torch.nn import functional as F
 
 from .config import FluoroSAMConfig
 from .errors import ModelError
+from .spatial_prompts import PADDING, SpatialPrompts
 
 
 class PromptEncoder(nn.Module):
-    """``SamPromptEncoder`` plus the text token, with one batch axis B of prompts throughout."""
+    """SAM's points, boxes and masks plus the text token, with one batch axis B of prompts throughout."""
 
     def __init__(self, config: FluoroSAMConfig) -> None:
         super().__init__()
-        vision = SamVisionConfig(num_pos_feats=config.width // 2)
-        vision.scale = 1.0
-        prompt = SamPromptEncoderConfig(
-            hidden_size=config.width,
-            image_size=config.image_size,
-            mask_input_channels=config.mask_channels,
-            hidden_act="gelu",
-            layer_norm_eps=1e-6,
-        )
-        # The embedding size is a given of the model, not the image size over a patch size.
-        prompt.image_embedding_size = config.embedding_size
-        self.sam = SamPromptEncoder(SamConfig(vision_config=vision, prompt_encoder_config=prompt))
-        self.sam.shared_embedding.positional_embedding.requires_grad_(False)
+        self.sam = SpatialPrompts(config)
         self.width, self.size = config.width, config.embedding_size
         self._grid: tuple[bytes, Tensor] | None = None
 
@@ -41,17 +29,14 @@ class PromptEncoder(nn.Module):
         masks: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         batch = self._batch(text, points, labels, boxes, masks)
+        tokens = [] if text is None else [text[:, None]]
         # Positions need more than the 8 bits of bfloat16, so autocast stays out of here.
         with torch.autocast(self._device.type, enabled=False):
-            spatial, dense = self.sam(
-                None if points is None else points.float()[:, None],
-                None if labels is None else labels.float()[:, None],
-                None if boxes is None else boxes.float()[:, None],
-                None if masks is None else masks.to(self.sam.mask_embed.conv1.weight.dtype),
-            )
-        tokens = [] if text is None else [text[:, None]]
-        if spatial is not None:
-            tokens.append(spatial[:, 0])
+            if points is not None:
+                tokens.append(self.sam.points(*_padded(points.float(), labels.float(), boxes is None)))
+            if boxes is not None:
+                tokens.append(self.sam.boxes(boxes.float()))
+            dense = self.sam.dense(masks)
         sparse = (
             torch.cat([t.to(tokens[0].dtype) for t in tokens], dim=1) if tokens else self._no_tokens(batch)
         )
@@ -100,3 +85,10 @@ class PromptEncoder(nn.Module):
             if tuple(tensor.shape) != (batch, *tail):
                 raise ModelError(f"{name} has shape {tuple(tensor.shape)}, expected {(batch, *tail)}")
         return batch
+
+
+def _padded(points: Tensor, labels: Tensor, padded: bool) -> tuple[Tensor, Tensor]:
+    """Points (B, N, 2) and labels (B, N), with one more that is none where there is no box, as SAM was trained."""
+    if not padded:
+        return points, labels
+    return F.pad(points, (0, 0, 0, 1)), F.pad(labels, (0, 1), value=PADDING)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .channel_norm import ChannelNorm
 from .config import FluoroSAMConfig
 from .efficientnet import CHANNELS, EfficientNetLite0
-from .image_encoder import ChannelNorm
 
 
 class PyramidFeatures(NamedTuple):

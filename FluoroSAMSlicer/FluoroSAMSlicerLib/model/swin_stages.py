@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers.models.swin.modeling_swin import SwinBackbone, SwinLayer
+
+if TYPE_CHECKING:
+    from transformers.models.swin.modeling_swin import SwinBackbone, SwinLayer
 
 SEPARATE = -100.0
 """Added to the score of two pixels that are neighbours only because the map was rolled."""

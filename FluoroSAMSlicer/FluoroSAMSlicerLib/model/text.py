@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers.models.clip.configuration_clip import CLIPTextConfig
-from transformers.models.clip.modeling_clip import CLIPTextModelWithProjection
 
+from .clip_text import TextTower
 from .config import FluoroSAMConfig
 from .errors import ModelError
 
@@ -36,22 +35,7 @@ class TextEncoder(nn.Module):
     def __init__(self, config: FluoroSAMConfig) -> None:
         super().__init__()
         text = config.text
-        clip = CLIPTextConfig(
-            vocab_size=text.vocabulary,
-            hidden_size=text.width,
-            intermediate_size=4 * text.width,
-            projection_dim=text.projection,
-            num_hidden_layers=text.layers,
-            num_attention_heads=text.heads,
-            max_position_embeddings=text.context,
-            hidden_act="quick_gelu",
-            layer_norm_eps=1e-5,
-            pad_token_id=0,
-            bos_token_id=text.end_of_text - 1,
-            eos_token_id=text.end_of_text,
-            attn_implementation="sdpa",
-        )
-        self.tower = CLIPTextModelWithProjection(clip)
+        self.tower = TextTower(text)
         self.mlp = nn.Sequential(
             nn.Linear(text.projection, text.mlp_width), nn.GELU(), nn.Linear(text.mlp_width, config.width)
         )
@@ -62,7 +46,7 @@ class TextEncoder(nn.Module):
         if input_ids.ndim != 2 or not 0 < input_ids.shape[1] <= self.context:
             shape = tuple(input_ids.shape)
             raise ModelError(f"token ids must have shape (phrases, at most {self.context}), not {shape}")
-        projected = self.tower(input_ids=input_ids).text_embeds.float()
+        projected = self.tower(input_ids).float()
         mlp = self.mlp(projected).float()
         index, code, loss = self.codebook(mlp)
         return TextCode(projected, mlp, index, code, loss)

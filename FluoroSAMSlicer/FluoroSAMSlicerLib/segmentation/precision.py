@@ -8,10 +8,13 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers.activations import GELUActivation
 
 _PRODUCT = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 _PACKING = getattr(torch.ops.mkldnn, "_reorder_linear_weight", None)
+
+
+EXACT_GELU = ("GELU", "GELUActivation")
+"""Classes of torch and of transformers, by name, so that transformers stays out where nothing is of it."""
 
 
 class HalfMatrices:
@@ -92,7 +95,7 @@ def _is_perceptron(block: nn.Module) -> bool:
     activation = getattr(block, "activation_fn", None)
     return (
         isinstance(getattr(block, "fc1", None), nn.Linear)
-        and isinstance(activation, nn.GELU | GELUActivation)
+        and type(activation).__name__ in EXACT_GELU
         and getattr(activation, "approximate", "none") == "none"
         and getattr(activation, "act", F.gelu) is F.gelu
     )

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from ..dataset import DatasetError
 from ..model import FluoroSAM, FluoroSAMConfig
@@ -22,6 +21,7 @@ from .name_batch import FULL, NameBatch
 from .optimiser import Optimiser
 from .rounds import choose_prompts, click_rounds, name_loss
 from .state import STATE, append_row, follow, settle, write_state
+from .streams import batches
 
 
 @dataclass(frozen=True)
@@ -140,28 +140,28 @@ class Training:
         }  # fmt: skip
 
     def run(
-        self, minutes: float = float("inf"), workers: int = 1, save_every: float = 180.0,
+        self, minutes: float = float("inf"), workers: int | None = None, save_every: float = 180.0,
         on_step: Callable[[int, dict], None] | None = None,
     ) -> None:  # fmt: skip
-        """Train for ``minutes`` or to the course's end; the state is written every ``save_every`` seconds."""
+        """Train for ``minutes`` or to the course's end; the state is written every ``save_every`` seconds.
+
+        ``workers``: see :func:`~.streams.batches`.
+        """
         self.network.train()
         if self.course.settled:
             settle(self.network)
         if self.step >= self.course.steps:
             return
-        loader = DataLoader(
-            self.stream, batch_size=None, sampler=range(self.step, self.course.steps), num_workers=workers,
-            prefetch_factor=3 if workers else None, pin_memory=self.device.type == "cuda",
-        )  # fmt: skip
+        made = batches(self.stream, range(self.step, self.course.steps), self.device, workers)
         try:
-            self._steps(loader, minutes, save_every, on_step)
+            self._steps(made, minutes, save_every, on_step)
         finally:
             self.save()
 
-    def _steps(self, loader, minutes: float, save_every: float, on_step) -> None:
+    def _steps(self, made, minutes: float, save_every: float, on_step) -> None:
         begun = saved = time.monotonic()
-        for batch in loader:
-            figures = self.train_step(batch.to(self.device))
+        for batch in made:
+            figures = self.train_step(batch)
             self._log(figures)
             if on_step:
                 on_step(self.step, figures)

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from ..dataset.masks import MaskRule
 from ..dataset.quick import load_packed, march, stage
 from ..dataset.quick.metal import NAMES as PROSTHESES
-from .augment import SMALLEST, behind_patient, burn_in, develop, expose, shutter
+from ..dataset.quick.panoramic import PanoramicGeometry
 from .implants import Drawing, draw_implants
-from .name_batch import Asking, NameBatch, framed
+from .name_batch import SMALLEST, Asking, TakenBatch, covered_cells
+from .plates import Plates, take
 from .prompts import Prompts
+from .streams import Stream
 
 IMPLANTS = 0.16
 """Share of pictures into which lines, tubes and metal are drawn."""
@@ -27,8 +27,11 @@ METAL = "metal"
 FRAMED = 0.6
 """Share of pictures that are not square."""
 
+BARRED = 0.25
+"""Share of panoramic pictures that are stored as squares, with black above and below."""
 
-class ExposureStream(Dataset):
+
+class ExposureStream(Stream):
     """Item ``n`` is the batch of step ``n``: ``bodies`` staged bodies with ``views`` exposures each.
 
     It depends on the seed and ``n`` alone. ``folder`` holds bodies that :func:`~..dataset.quick.pack` wrote; ``size``
@@ -45,10 +48,7 @@ class ExposureStream(Dataset):
         self.names = self.asking.names
         self.rule = MaskRule()
 
-    def __len__(self) -> int:
-        return 10**9
-
-    def __getitem__(self, step: int) -> NameBatch:
+    def taken(self, step: int) -> TakenBatch:
         torch.set_num_threads(1)
         parts = []
         for number in range(self.bodies):
@@ -57,27 +57,34 @@ class ExposureStream(Dataset):
             exposures = march(staged, self.size)
             rng = np.random.default_rng([self.seed, own, 3])
             parts += [self._image(staged, exposures, view, rng) for view in range(self.views)]
-        return NameBatch(*(torch.stack(part) for part in zip(*parts, strict=True)))
+        return TakenBatch.of(parts)
 
-    def _image(self, staged, exposures, view: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def _image(self, staged, exposures, view: int, rng: np.random.Generator) -> tuple[Plates, Tensor, Tensor]:
         found = self.rule.masks(staged.structures, exposures.values, exposures.path[view])
         masks = {one.structure: one.mask for one in found}
-        soft, bone, metal = smoothed(exposures.density[view], staged, view, self.size)
-        drawing = draw_implants(soft.shape, rng) if rng.random() < IMPLANTS else Drawing(metal * 0, {})
+        drawing = Drawing(np.zeros((self.size, self.size), np.float32))
+        if rng.random() < IMPLANTS:
+            drawing = draw_implants(drawing.metal.shape, rng)
         masks |= drawing.masks
         if of_metal := [mask for name, mask in masks.items() if name in self.metal]:
             masks[METAL] = np.logical_or.reduce(of_metal)
-        rows, columns = self._frame(rng)
-        planes = (plane[rows, columns] for plane in (soft, bone, metal + drawing.metal))
-        soft, bone, metal = (np.ascontiguousarray(plane) for plane in planes)
-        pixels = expose(soft, bone, metal, rng)
-        pixels = develop(pixels, behind_patient(soft + bone), rng)
-        pixels, visible = shutter(pixels, rng)
-        pixels = burn_in(pixels, rng)
+        geometry = staged.views[view].geometry.resized(self.size)
+        swept = isinstance(geometry, PanoramicGeometry)
+        barred = swept and rng.random() < BARRED
+        rows, columns = (geometry.rows, slice(None)) if swept else self._frame(rng)
+        if barred:
+            rows = slice(None)
+        density, metal = exposures.density[view][:, rows, columns], drawing.metal[rows, columns]
+        plates, visible = take(density, metal, self.size, rng, voxel_blur(staged, geometry))
+        if barred:
+            shown = np.zeros(self.size, bool)
+            shown[geometry.rows] = True
+            plates.overlay[:, ~shown] = 0
+            visible = visible & shown[:, None]
         masks = {name: mask[rows, columns] & visible for name, mask in masks.items()}
         masks = {name: mask for name, mask in masks.items() if mask.sum() >= SMALLEST * mask.size}
-        names, drawn = self.asking.choose(staged.body, masks, pixels.shape, rng)
-        return framed(pixels, drawn, self.size) + (names,)
+        names, drawn = self.asking.choose(staged.body, masks, visible.shape, rng)
+        return plates, covered_cells(drawn, self.size), names
 
     def _frame(self, rng: np.random.Generator) -> tuple[slice, slice]:
         """The rows and columns of the square exposure that the picture shows."""
@@ -93,14 +100,14 @@ VOXEL = 0.4
 """Standard deviation of the blur that hides the voxels of a coarse body, in voxels."""
 
 
-def smoothed(density: np.ndarray, staged, view: int, size: int) -> np.ndarray:
-    """Densities (3, S, S) without the steps of the voxels that they were made of."""
-    geometry = staged.views[view].geometry.resized(size)
+def voxel_blur(staged, geometry) -> float:
+    """Standard deviation, in pixels, of the blur that hides the steps of the voxels that densities were made of."""
+    if isinstance(geometry, PanoramicGeometry):
+        return VOXEL * float(staged.spacing[0] / np.sqrt(np.prod(geometry.pixel_mm)))
     far = np.linalg.norm(np.subtract(geometry.detector_centre, geometry.source))
     middle = staged.origin + staged.spacing * np.array(staged.labels.shape[::-1]) / 2
     near = np.clip(np.linalg.norm(middle - geometry.source) / far, 0.3, 1.0)
-    sigma = VOXEL * float(staged.spacing[0] / (near * geometry.pixel_mm[0]))
-    return np.stack([gaussian_filter(plane, sigma, truncate=2.5) for plane in density])
+    return VOXEL * float(staged.spacing[0] / (near * geometry.pixel_mm[0]))
 
 
 class _Catalogue:

@@ -47,7 +47,7 @@ def teach(
         chosen = rng.integers(len(names), size=PHRASES)
         typed = [said(phrases[names[n]], rng) for n in chosen]
         target = torch.from_numpy(chosen)
-        made = text.mlp(text.tower(input_ids=tokenizer.encode(typed)).text_embeds)
+        made = text.mlp(text.tower(tokenizer.encode(typed)))
         distance = torch.cdist(made, table).square()
         own = distance.gather(1, target[:, None]).mean()
         loss = F.cross_entropy(-2 * distance / nearest, target) + own / spread
@@ -76,7 +76,7 @@ def add_codes(
     table = text.codebook.rows
 
     def made(typed: Sequence[str]) -> Tensor:
-        return text.mlp(text.tower(input_ids=tokenizer.encode(typed)).text_embeds)
+        return text.mlp(text.tower(tokenizer.encode(typed)))
 
     free = torch.ones(len(table), dtype=torch.bool)
     free[list(rows.values())] = False

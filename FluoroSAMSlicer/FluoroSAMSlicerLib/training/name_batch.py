@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from ..model.windowing import window
+from .batches import Batch
+from .plates import Plates
 from .prompts import SMALL, Prompts
+from .windows import network_values
 
 CELL = 4
 """Pixels of the input on a side of one cell of a target."""
@@ -19,12 +20,15 @@ CELL = 4
 FULL = CELL * CELL
 """What a target counts where a structure covers the whole cell."""
 
+SMALLEST = 0.0006
+"""Share of the picture that a mask must have to be one."""
+
 PRESENT, ABSENT = 24, 8
 """Names asked for of an image, at most: what is to be seen, and what is not."""
 
 
 @dataclass(frozen=True)
-class NameBatch:
+class NameBatch(Batch):
     """B images and N names each, at an input of S pixels.
 
     ``pixel_values`` float16 (B, 3, S, S). ``covered`` uint8 (B, N, S/4, S/4): pixels of each cell that the structure
@@ -35,8 +39,24 @@ class NameBatch:
     covered: Tensor
     names: Tensor
 
-    def to(self, device: torch.device) -> NameBatch:
-        return NameBatch(*(t.to(device, non_blocking=True) for t in vars(self).values()))
+
+@dataclass(frozen=True)
+class TakenBatch(Batch):
+    """A :class:`NameBatch` whose pictures are taken and not yet developed."""
+
+    plates: Plates
+    covered: Tensor
+    names: Tensor
+
+    @classmethod
+    def of(cls, parts: Sequence[tuple[Plates, Tensor, Tensor]]) -> TakenBatch:
+        plates, covered, names = zip(*parts, strict=True)
+        return cls(Plates.stacked(plates), torch.stack(covered), torch.stack(names))
+
+    def developed(self, device: torch.device) -> NameBatch:
+        """With its pictures made on ``device``; this batch is the processor's."""
+        covered, names = (part.to(device, non_blocking=True) for part in (self.covered, self.names))
+        return NameBatch(network_values(self.plates.developed(device)), covered, names)
 
 
 class Asking:
@@ -84,10 +104,10 @@ class Asking:
         return torch.from_numpy(asked), drawn
 
 
-def framed(pixels: np.ndarray, drawn: np.ndarray, size: int) -> tuple[Tensor, Tensor]:
-    """A picture (h, w), bone bright, and masks (N, h, w) as a :class:`NameBatch` holds them."""
-    height, width = pixels.shape
-    margin = (0, size - width, 0, size - height)
-    values = F.pad((torch.from_numpy(window(1 - pixels)) - 0.5) / 0.5, margin)
-    covered = F.avg_pool2d(F.pad(torch.from_numpy(drawn), margin).float()[None], CELL)[0] * FULL
-    return values.half(), covered.round().to(torch.uint8)
+def covered_cells(drawn: np.ndarray, size: int) -> Tensor:
+    """Masks uint8 (N, h, w) as a :class:`NameBatch` holds them."""
+    height, width = drawn.shape[1:]
+    cells = np.zeros((len(drawn), size, size), np.uint8)
+    cells[:, :height, :width] = drawn
+    cells = sum(cells[:, row::CELL] for row in range(CELL))
+    return torch.from_numpy(sum(cells[..., column::CELL] for column in range(CELL)))

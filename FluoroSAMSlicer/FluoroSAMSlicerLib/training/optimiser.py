@@ -25,8 +25,8 @@ class Optimiser:
         self.parameters = list(named.values())
         matrices = {n: p for n, p in named.items() if p.ndim > 1 and not any(part in n for part in NO_MATRIX)}
         self._matrices = list(matrices.values())
-        # Views onto the same memory, since Muon takes two dimensions only.
-        self._flat = [nn.Parameter(matrix.detach().flatten(1)) for matrix in self._matrices]
+        # Muon takes two dimensions only.
+        self._flat = [nn.Parameter(_flat(matrix.detach(), matrix)) for matrix in self._matrices]
         codes = [p for name, p in named.items() if name == CODES]
         plain = [p for name, p in named.items() if name not in matrices and name != CODES]
         groups = [{"params": plain, "faster": 1}, {"params": codes, "faster": CODES_RATE}]
@@ -42,7 +42,7 @@ class Optimiser:
     def step(self, rate: float) -> None:
         """Change all parameters that have a gradient."""
         for flat, matrix in zip(self._flat, self._matrices, strict=True):
-            flat.grad = None if matrix.grad is None else matrix.grad.flatten(1)
+            flat.grad = None if matrix.grad is None else _flat(matrix.grad, matrix)
         for optimiser in (self._adamw, self._muon):
             for group in optimiser.param_groups:
                 group["lr"] = rate * group.get("faster", 1)
@@ -54,3 +54,8 @@ class Optimiser:
     def load_state_dict(self, state: dict) -> None:
         self._adamw.load_state_dict(state["adamw"])
         self._muon.load_state_dict(state["muon"])
+
+
+def _flat(values: Tensor, matrix: Tensor) -> Tensor:
+    """``values`` by outputs and all else, in the order in which ``matrix`` lies: of the matrix itself, a view."""
+    return (values if matrix.is_contiguous() else values.movedim(1, -1)).flatten(1)

@@ -7,19 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from ..dataset import SetReader
 from .augment import augment
-from .name_batch import Asking, NameBatch, framed
+from .name_batch import Asking, TakenBatch, covered_cells
+from .plates import Plates
 from .prompts import Prompts
 from .set_prompts import SetPrompts
+from .streams import Stream
 
 TRIES = 20
 """Images that are drawn until one of them shows something."""
 
 
-class SampleStream(Dataset):
+class SampleStream(Stream):
     """Item ``n`` is the batch of step ``n``: ``images`` images of ``reader``, varied; it depends on the seed and n.
 
     ``names`` fixes the list of names, which else is what the reader's images can be asked for.
@@ -32,35 +33,16 @@ class SampleStream(Dataset):
         position = {name: number for number, name in enumerate(self.names)}
         self._places = np.array([*(position.get(name, -1) for name in self.asking.names), -1])
 
-    def __len__(self) -> int:
-        return 10**9
-
-    def __getitem__(self, step: int) -> NameBatch:
+    def taken(self, step: int) -> TakenBatch:
         torch.set_num_threads(1)
         rng = np.random.default_rng([self.seed, step])
-        parts = [self._image(rng) for _ in range(self.images)]
-        return NameBatch(*(torch.stack(part) for part in zip(*parts, strict=True)))
+        return TakenBatch.of([self._image(rng) for _ in range(self.images)])
 
-    def _image(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def _image(self, rng: np.random.Generator) -> tuple[Plates, Tensor, Tensor]:
         for _ in range(TRIES):
             sample = self.reader.read(int(rng.integers(len(self.reader))))
             image = augment(sample, self.size, rng)
             if image.masks:
                 break
-        names, drawn = self.asking.choose(sample.body, image.masks, image.pixels.shape, rng)
-        return framed(image.pixels, drawn, self.size) + (torch.from_numpy(self._places[names.numpy()]),)
-
-
-class MixedStream(Dataset):
-    """The batches of ``usual``, and in a ``share`` of the steps those of ``other``, of the same names."""
-
-    def __init__(self, usual, other, share: float, seed: int = 1):
-        self.usual, self.other, self.share, self.seed = usual, other, share, seed
-        self.names, self.asking = usual.names, usual.asking
-
-    def __len__(self) -> int:
-        return 10**9
-
-    def __getitem__(self, step: int) -> NameBatch:
-        drawn = np.random.default_rng([self.seed, step, 5]).random()
-        return (self.other if drawn < self.share else self.usual)[step]
+        names, drawn = self.asking.choose(sample.body, image.masks, image.shape, rng)
+        return image.plates, covered_cells(drawn, self.size), torch.from_numpy(self._places[names.numpy()])

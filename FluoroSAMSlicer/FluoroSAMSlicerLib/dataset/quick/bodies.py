@@ -109,4 +109,16 @@ def _places(archive) -> tuple[Place, ...]:
     for number, name in zip(numbers, names, strict=True):
         if number >= len(REGIONS) or REGIONS[number].name != name:
             raise DatasetError("these bodies were packed by another version; pack them anew")
-    return tuple(Place(n, centre) for n, centre in zip(numbers, archive["centres"], strict=True))
+    return with_jaws([Place(n, centre) for n, centre in zip(numbers, archive["centres"], strict=True)])
+
+
+def with_jaws(places: Sequence[Place]) -> tuple[Place, ...]:
+    """The places of a body, and those of panoramic radiographs if it was packed before there were any."""
+    if any(place.region.panoramic for place in places):
+        return tuple(places)
+    swept = [number for number, region in enumerate(REGIONS) if region.panoramic]
+    alike = [
+        Place(number, place.centre) for place in places for number in swept
+        if place.region.centre == REGIONS[number].centre
+    ]  # fmt: skip
+    return (*places, *alike)

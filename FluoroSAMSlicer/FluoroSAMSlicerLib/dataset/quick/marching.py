@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .panoramic import PanoramicGeometry
+from .slits import expose_slits, ghost, on_square
 from .staging import Staged
 from .tracing import view_tracer
 
@@ -30,29 +32,47 @@ class Exposures:
 
 
 def march(staged: Staged, pixels: int, threads: int = 1, views: Sequence[int] | None = None) -> Exposures:
-    """March every ray of the views (all, or those numbered) at ``pixels`` squared. Threads share the views."""
+    """March every ray of the views (all, or those numbered) at ``pixels`` squared. Threads share the views.
+
+    A panoramic picture is lower than wide: it fills its geometry's ``rows``, and no path is beyond them.
+    """
     numbers = range(len(staged.views)) if views is None else list(views)
-    beams = beams_of(staged, pixels, numbers)
     values, slots = slots_of(staged, numbers)
-    density = np.empty((len(beams), 3, pixels, pixels), np.float32)
-    path = np.zeros((len(beams), len(values), pixels, pixels), np.float32)
+    density = np.empty((len(numbers), 3, pixels, pixels), np.float32)
+    path = np.zeros((len(numbers), len(values), pixels, pixels), np.float32)
     kernel = view_tracer()
     spacing, step = np.float32(staged.spacing[0]), np.float32(STEP)
+    nowhere = np.full_like(slots, -1)
+
+    def traced(beams: np.ndarray, rows: int, planes: int) -> tuple[np.ndarray, np.ndarray]:
+        met = np.empty((len(beams), 3, rows, 1), np.float32)
+        lengths = np.zeros((len(beams), planes, rows, 1), np.float32)
+        own = slots if planes else nowhere
+        for column in range(len(beams)):
+            kernel(staged.tissue, staged.labels, own, beams, spacing, step, column, met, lengths)
+        return met, lengths
 
     def one(v: int) -> None:
-        kernel(staged.tissue, staged.labels, slots, beams, spacing, step, v, density, path)
+        geometry = staged.views[numbers[v]].geometry.resized(pixels)
+        if isinstance(geometry, PanoramicGeometry):
+            sharp, lengths, through = expose_slits(staged, geometry, traced, len(values))
+            path[v][:, geometry.rows] = lengths
+            density[v] = on_square(sharp + ghost(through, sharp, geometry), geometry)
+        else:
+            beams = beams_of(staged, pixels, [numbers[v]])
+            kernel(staged.tissue, staged.labels, slots, beams, spacing, step, 0, density[v:][:1], path[v:][:1])
 
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(one, range(len(beams))))
+            list(pool.map(one, range(len(numbers))))
     else:
-        for v in range(len(beams)):
+        for v in range(len(numbers)):
             one(v)
     return Exposures(density, path, values)
 
 
 def beams_of(staged: Staged, pixels: int, numbers: Sequence[int]) -> np.ndarray:
-    """(V, 12) float32 as ``trace`` takes them."""
+    """(V, 12) float32 as ``trace`` takes them, of views with one source each."""
     beams = []
     for number in numbers:
         view = staged.views[number].geometry.resized(pixels)
@@ -75,6 +95,9 @@ def slots_of(staged: Staged, numbers: Sequence[int]) -> tuple[np.ndarray, np.nda
     points = staged.origin + corners * staged.spacing
     for number in numbers:
         view = staged.views[number].geometry
+        if isinstance(view, PanoramicGeometry):
+            seen |= view.shows(points.min(axis=1), points.max(axis=1))
+            continue
         at = view.project_points(points.reshape(-1, 3)).reshape(-1, 8, 2)
         behind = np.isnan(at).any(axis=(1, 2))
         limit = np.array(view.size) - 0.5

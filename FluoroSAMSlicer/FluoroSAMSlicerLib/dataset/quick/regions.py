@@ -22,6 +22,7 @@ class Region:
     limb: only this half of the body, to about 11 cm beside the centre, is in the picture.
     finest_mm: bodies on a coarser grid than this are not used. whole_mm: how long the first structure is at
         least: the stump that another joint's scan shows is none.
+    panoramic: a narrow beam sweeps along the jaws; such regions are drawn apart from the others.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Region:
     limb: bool = False
     finest_mm: float = 3.0
     whole_mm: float = 0.0
+    panoramic: bool = False
 
 
 def _limb(name, centre, field_mm, weight, joint=False, finest_mm=2.5, **more) -> Region:
@@ -84,6 +86,7 @@ REGIONS = (
           False, 1.3, lateral=0.2, oblique=0.3, turned=0.85),
     _limb("fingers", ("proximal phalanx of {side}middle finger", "distal phalanx of {side}middle finger"),
           (70, 150), 2.5, False, 1.3, lateral=0.4, oblique=0.2, turned=0.85),
+    Region("jaws", ("mandible",), (130, 170), 4, finest_mm=1.6, panoramic=True),
 )  # fmt: skip
 
 

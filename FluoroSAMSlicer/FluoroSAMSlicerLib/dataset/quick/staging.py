@@ -13,9 +13,11 @@ from ..warp import Warp, mirrored
 from . import metal
 from .bodies import Bodies, PackedBody
 from .contrast import with_contrast
+from .panoramic import PanoramicGeometry, draw_panoramic
 from .posing import JOINTS, Pose, pose, random_angles
-from .regions import Place
+from .regions import REGIONS, Place
 from .resampling import boxes_of, resample
+from .teeth import give_teeth
 from .texture import give_texture
 from .views import draw_view, field_of
 
@@ -46,11 +48,11 @@ FLESH_MM = 45.0
 
 @dataclass(frozen=True, eq=False)
 class QuickView:
-    """One exposure: ``region`` and ``kind`` ("frontal", "lateral", "oblique", "c-arm"), and its geometry."""
+    """One exposure: ``region`` and ``kind`` ("frontal", "lateral", "oblique", "c-arm", "panoramic"), its geometry."""
 
     region: str
     kind: str
-    geometry: ProjectionGeometry
+    geometry: ProjectionGeometry | PanoramicGeometry
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +80,7 @@ def stage(bodies: Bodies, seed: int, number: int, views: int = 12) -> Staged:
     What is X-rayed is drawn as often as radiographs are taken of it, then a body that shows it.
     """
     rng = np.random.default_rng([seed, number])
-    which, place = drawn(bodies, rng)
+    which, place = drawn(bodies, rng, np.random.default_rng([seed, number, 5]))
     packed = bodies[which]
     body = packed.body
     mirror = rng.random() < 0.5
@@ -115,12 +117,19 @@ def stage(bodies: Bodies, seed: int, number: int, views: int = 12) -> Staged:
     structures = mirrored(body.structures) if mirror else dict(body.structures)
     give_texture(tissue, labels, structures, spacing, np.random.default_rng([seed, number, 4]))
 
-    staged_views = []
-    shown = _uncut(packed, warp, keep, lower, upper)
-    for field in fields:
-        kind, geometry = draw_view(region, centre, field, shown, rng)
-        staged_views.append(QuickView(region.name, kind, geometry))
-    count = packed.count
+    staged_views, count = [], packed.count
+    if region.panoramic:
+        head = metal.Implanted(tissue, labels, lower, spacing, count)
+        give_teeth(head, structures, np.random.default_rng([seed, number, 6]))
+        structures |= head.names
+        count = head.next_value
+        jaw = head.cloud(structures["mandible"])
+        staged_views += [QuickView(region.name, "panoramic", draw_panoramic(jaw, rng)) for _ in fields]
+    else:
+        shown = _uncut(packed, warp, keep, lower, upper)
+        for field in fields:
+            kind, geometry = draw_view(region, centre, field, shown, rng)
+            staged_views.append(QuickView(region.name, kind, geometry))
     rng = np.random.default_rng([seed, number, 2])
     if rng.random() < metal.SHARE:
         implanted = metal.Implanted(tissue, labels, lower, spacing, count)
@@ -174,14 +183,21 @@ def _uncut(
     return (low, high) if high[2] - low[2] > 0.5 * (upper[2] - lower[2]) else (lower, upper)
 
 
-def drawn(bodies: Bodies, rng: np.random.Generator) -> tuple[int, Place]:
-    """The number of a body and one of its places. Bodies of one series count as one body and a half."""
+def drawn(bodies: Bodies, rng: np.random.Generator, apart: np.random.Generator) -> tuple[int, Place]:
+    """The number of a body and one of its places. Bodies of one series count as one body and a half.
+
+    ``apart`` decides upon panoramic radiographs, so that the other draws are the same as without them.
+    """
     able: dict[int, list[tuple[int, Place]]] = {}
     for which, places in enumerate(bodies.places):
         for place in places:
             if bodies.spacing_mm[which] <= place.region.finest_mm:
                 able.setdefault(place.number, []).append((which, place))
-    numbers = sorted(able)
+    swept = [number for number in able if REGIONS[number].panoramic]
+    numbers = sorted(set(able) - set(swept))
+    share = sum(REGIONS[number].weight for number in swept) / sum(REGIONS[number].weight for number in able)
+    if apart.random() < share:
+        numbers, rng = sorted(swept), apart
     weights = np.array([able[number][0][1].region.weight for number in numbers])
     choices = able[numbers[rng.choice(len(numbers), p=weights / weights.sum())]]
     series = [bodies.names[which].split("_")[0] for which, _ in choices]
