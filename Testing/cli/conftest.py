@@ -36,6 +36,17 @@ def model_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def no_model(monkeypatch) -> None:
+    """Whoever loads a model fails the test."""
+    from FluoroSAMSlicerLib.segmentation import Predictor
+
+    def load(*_arguments, **_settings):
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr(Predictor, "load", load)
+
+
+@pytest.fixture
 def image(tmp_path) -> Path:
     """A grey PNG of 120 x 90 pixels: a bright disc on a ramp."""
     y, x = np.mgrid[:90, :120]

@@ -169,6 +169,30 @@ def test_a_file_that_is_no_image(fails, model_folder, tmp_path, content):
     assert "scan.dcm" in line and not (tmp_path / "out").exists()
 
 
+def test_what_is_wrong_with_an_image_is_told_before_the_model_is_loaded(run, fails, image, no_model, tmp_path):
+    (tmp_path / "torn.png").write_bytes(image.read_bytes()[:300])
+    more = ("--text", "patella", "--output", "out")
+    assert "frame 99" in fails("segment", image, "--frame", "99", *more)
+    assert "torn.png" in fails("segment", "torn.png", *more)
+    assert "outside the image" in fails("segment", image, "--point", "patella:500,20,+", *more)
+    result = run("segment", "torn.png", image, "--frame", "99", *more)
+    assert result.exit_code == 1 and len(result.stderr.splitlines()) == 2
+    assert "0 of 2 images segmented" in result.stdout and not (tmp_path / "out").exists()
+
+
+def test_names_that_mean_nothing_are_told_before_the_model_is_loaded(run, image, monkeypatch):
+    from FluoroSAMSlicerLib.model import ModelError
+    from FluoroSAMSlicerLib.segmentation import Predictor
+
+    def load(*_arguments, **_settings):
+        raise ModelError("no such model")
+
+    monkeypatch.setattr(Predictor, "load", load)
+    result = run("segment", image, "--text", "patella, xyzzy", "--output", "out")
+    first, second = result.stderr.splitlines()
+    assert result.exit_code == 1 and "xyzzy" in first and "no such model" in second
+
+
 def test_a_device_that_is_not_there(segment, monkeypatch):
     import torch
 

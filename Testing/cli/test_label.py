@@ -207,6 +207,22 @@ def test_volumes_that_are_no_ct_are_one_line_before_the_model_is_loaded(
     assert len(result.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("absent.nrrd", None, "no such file"),
+        ("empty.nrrd", b"", "the file is empty"),
+        ("text.nrrd", b"a CT of mine", "not a readable volume"),
+    ],
+)
+def test_files_that_are_no_volume_are_one_line(run, small_sat, tmp_path, name, content, words):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    result = run("label", name, "--text", "liver", "--model", small_sat, "--output", str(tmp_path / "a.seg.nrrd"))
+    (line,) = result.stderr.splitlines()
+    assert result.exit_code == 1 and line.startswith(f"fluorosam: {name}: ") and words in line
+
+
 def test_a_published_model_is_installed_with_its_text_encoder_and_no_licence_is_said(
     run, sat_fixture, user_models
 ):

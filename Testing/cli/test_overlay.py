@@ -7,8 +7,10 @@ import time
 
 import numpy as np
 import pytest
+from FluoroSAMSlicerLib.anatomy import vocabulary
 from FluoroSAMSlicerLib.segmentation import ImageError
-from FluoroSAMSlicerLib.segmentation.overlay import FILL, SMALLEST, Layer, distinct_colors, overlay
+from FluoroSAMSlicerLib.segmentation.overlay import FILL, SMALLEST, Layer, overlay
+from FluoroSAMSlicerLib.segmentation.overlay_colors import APART, distinct_colors, nearest
 from FluoroSAMSlicerLib.segmentation.overlay_numbers import number_places
 
 RED, BLUE = (255, 40, 40), (40, 60, 255)
@@ -158,9 +160,24 @@ def test_colours_are_kept_where_they_can_be_told_apart():
 
 def test_pale_and_equal_colours_are_replaced():
     chosen = distinct_colors([(241, 214, 145)] * 3 + [(128, 128, 128)])
-    hues = sorted(colorsys.rgb_to_hsv(*(c / 255 for c in color))[0] for color in chosen)
     assert all(colorsys.rgb_to_hsv(*(c / 255 for c in color))[1] > 0.4 for color in chosen)
-    assert min(np.diff([*hues, hues[0] + 1])) > 0.09
+    assert all(nearest([color], [*chosen[:n], *chosen[n + 1 :]])[0] > APART for n, color in enumerate(chosen))
+
+
+def test_twenty_structures_have_colours_that_can_be_told_apart():
+    known = vocabulary()
+    ribs = [f"{side} rib {number}" for number in range(1, 11) for side in ("left", "right")]
+    trunk = ["left lung", "right lung", "heart", "spine", "left clavicle", "right clavicle", "trachea", "sternum",
+             "left scapula", "right scapula", "left humerus", "right humerus", "liver", "stomach", "spleen", "aorta",
+             "left hip bone", "sacrum", "left femur", "right femur"]  # fmt: skip
+    for names in (ribs, trunk):
+        chosen = distinct_colors([known[name].color for name in names])
+        for number, color in enumerate(chosen):
+            assert nearest([color], [*chosen[:number], *chosen[number + 1 :]])[0] > 0.09, names[number]
+        for one, other in zip(chosen, chosen[1:], strict=False):
+            assert nearest([one], [other])[0] > APART
+        # As bright as a half-bright blue at least: a mask is seen in the dark of a radiograph too.
+        assert all(max(color) > 120 and np.dot(color, (0.21, 0.72, 0.07)) > 35 for color in chosen)
 
 
 def test_a_mask_of_another_shape_is_refused():

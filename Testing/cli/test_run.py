@@ -142,6 +142,8 @@ def test_a_change_of_the_picture_is_told_and_what_is_done_is_written(run, model_
         (("--frames", "all", "--frame", "2"), "no --frame"),
         (("--start", "2"), "give --frames"),
         (("--dicom-seg",), "give --frames"),
+        (("--frames", "1-2", "--start", "3"), "give --frames 1-2,3"),
+        (("--frames", "1,6", "--start", "3"), "give --frames 1,6,3"),
     ],
 )
 def test_wrong_usage_is_told_before_the_model_is_loaded(run, film, arguments, told):
@@ -156,6 +158,29 @@ def test_one_frame_and_frames_that_are_not_there_are_told_in_one_line(fails, ima
     assert "no frame 9" in fails("segment", film, "--frames", "all", "--start", "9", *more)
 
 
+def test_what_is_wrong_with_a_run_is_told_before_the_model_is_loaded(fails, film, no_model, tmp_path):
+    more = ("--frames", "all", "--output", "out")
+    (tmp_path / "bad.dcm").write_bytes(film.read_bytes()[:900])
+    assert "no frame 9" in fails("segment", film, "--text", "heart", "--start", "9", *more)
+    assert "outside the image" in fails("segment", film, "--point", "heart:900,20,+", *more)
+    assert "bad.dcm" in fails("segment", "bad.dcm", "--text", "heart", *more)
+    assert "absent.dcm" in fails("segment", "absent.dcm", "--text", "heart", *more)
+
+
+def test_the_pictures_of_frames_to_look_at_say_so(film, monkeypatch):
+    from types import SimpleNamespace
+
+    from FluoroSAMSlicerLib.cli.run import picture_of_frame
+    from FluoroSAMSlicerLib.runs import open_run
+    from FluoroSAMSlicerLib.segmentation import overlay
+
+    titles = []
+    monkeypatch.setattr(overlay, "overlay", lambda _pixels, _layers, title, _spacing: titles.append(title))
+    for doubts in ((), ("heart: jumped",)):
+        picture_of_frame(open_run(film), [], SimpleNamespace(frame=2, masks=(), doubts=doubts))
+    assert titles == ["film.dcm 3/6", "film.dcm 3/6: look at this frame"]
+
+
 def test_frames_beyond_the_end_are_told_and_one_frame_is_no_frames(run, film, model_folder, tmp_path):
     result = run(
         "segment", film, "--text", "left femur", "--frames", "6-20", "--model", model_folder, "--device", "cpu",
@@ -168,16 +193,17 @@ def test_frames_beyond_the_end_are_told_and_one_frame_is_no_frames(run, film, mo
     assert summary["done"] == [6] and any("7-20" in note for note in summary["notes"])
 
 
-def test_a_range_that_following_does_not_reach_is_told(fails, model_folder, tmp_path):
+def test_a_range_that_following_does_not_reach_is_told(run, model_folder, tmp_path):
     folder = tmp_path / "frames"
     folder.mkdir()
     for number, frame in enumerate([*sliding(2), *(one[::-1, ::-1] * 0.5 for one in sliding(2))]):
         Image.fromarray((frame * 255).astype(np.uint8)).save(folder / f"{number}.png")
-    told = fails(
-        "segment", folder, "--text", "left femur", "--frames", "4", "--start", "1", "--model", model_folder,
+    result = run(
+        "segment", folder, "--text", "left femur", "--frames", "1,4", "--start", "1", "--model", model_folder,
         "--device", "cpu", "--output", "out",
     )  # fmt: skip
-    assert "Stopped at frame 3" in told and not (tmp_path / "out").exists()
+    assert result.exit_code == 0, result.output
+    assert "1 of 2 frames" in result.stdout and "Stopped at frame 3" in result.stdout
 
 
 def test_frames_are_read_as_people_count_them():

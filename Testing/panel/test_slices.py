@@ -83,3 +83,68 @@ def test_stopped_nothing_more_is_done(application, slices, told):
     slices.stop()
     application.processEvents()
     assert not slices.busy and seen == [] and told.ends == []
+
+
+def test_whoever_cannot_wait_has_what_is_left_done_at_once(application, slices, told):
+    seen = []
+
+    def steps():
+        for number in range(3):
+            seen.append(number)
+            yield
+
+    slices.submit(steps(), lambda: seen.append("done"))
+    slices.finish()
+    assert seen == [0, 1, 2, "done"] and not slices.busy
+    application.processEvents()
+    assert told.ends == []
+
+
+def test_a_slice_of_no_length_is_one_step(application, told):
+    seen = []
+    slices = Slices(told.attempt, told.slice, seconds=0)
+    slices.submit(iter([None] * 4), lambda: seen.append("done"))
+    finish(application, slices)
+    assert len(told.ends) == 5 and seen == ["done"]
+
+
+def test_a_step_may_stop_everything(application, told):
+    slices = Slices(told.attempt, told.slice)
+
+    def stopping():
+        yield
+        slices.stop()
+
+    slices.submit(stopping(), lambda: None)
+    finish(application, slices)
+    assert told.failures == []
+
+
+def test_a_failure_that_nobody_catches_ends_its_work(slices, told):
+    plain = Slices(lambda action, *args: action(*args))
+
+    def failing():
+        yield
+        raise OSError("broken")
+
+    seen = []
+    plain.submit(failing(), lambda: seen.append("ended"))
+    with pytest.raises(OSError, match="broken"):
+        plain.finish()
+    assert not plain.busy and seen == []
+
+
+def test_a_step_that_waits_in_an_event_loop_is_not_begun_again_in_it(application, slices, told):
+    seen = []
+
+    def steps():
+        for number in range(3):
+            end = time.monotonic() + 0.02
+            while time.monotonic() < end:
+                application.processEvents()
+            seen.append(number)
+            yield
+
+    slices.submit(steps())
+    finish(application, slices)
+    assert seen == [0, 1, 2] and told.failures == []

@@ -109,6 +109,27 @@ def test_neighbours_are_looked_at_closer_together(pyramid, image, monkeypatch):
     assert sum(encoded) == 2
 
 
+def test_what_is_too_large_to_be_looked_at_together_has_the_looks_it_has_alone(pyramid, image, monkeypatch):
+    closer = Predictor(pyramid.network, Codes(), Provenance("random", "", ""), device="cpu", threads=1)
+    closer.inference.code = pyramid.inference.code
+    monkeypatch.setattr(closer, "_closer", CloserLooks(closer.inference, closer._embedded))
+    embedding = replace(closer.encode(image), pixels=image.pixels)
+    side = 8 * embedding.cells
+    found = {name: torch.full((1, side, side), -9.0) for name in NAMES}
+    found["left lung"][:, 20:26, 20:26] = 9.0
+    found["lungs"][:, 34:94, 18:68] = 9.0
+    found["left femur"][:] = 9.0
+    monkeypatch.setattr(
+        closer.inference, "names", lambda e, names: [Candidates(found[name], (0.5,), e.frame) for name in names]
+    )
+    small, large, whole = closer.predict_names(embedding, NAMES)
+    assert len(small.close_ups) == 1 and len(large.close_ups) > 1 and not whole.close_ups
+    alone = closer.predict(embedding, text="lungs")
+    assert [one.window for one in large.close_ups] == [one.window for one in alone.close_ups]
+    for one, other in zip(large.close_ups, alone.close_ups, strict=True):
+        torch.testing.assert_close(one.answer.low_res, other.answer.low_res, atol=2e-4, rtol=1e-4)
+
+
 def test_one_unknown_name_changes_nothing(pyramid, image):
     session = PromptSession(pyramid, image)
     with pytest.raises(UnknownName):

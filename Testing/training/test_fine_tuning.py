@@ -28,9 +28,10 @@ from FluoroSAMSlicerLib.training.augment import augment
 from FluoroSAMSlicerLib.training.course import Training
 from FluoroSAMSlicerLib.training.evaluation import evaluate
 from FluoroSAMSlicerLib.training.export import export
-from FluoroSAMSlicerLib.training.fine_tune import FINE_COURSE, MOVED, between
+from FluoroSAMSlicerLib.training.fine_tune import FINE_COURSE, MOVED, FineTuning, between, forgotten
 from FluoroSAMSlicerLib.training.samples import SampleStream
 from FluoroSAMSlicerLib.training.set_prompts import SetPrompts
+from FluoroSAMSlicerLib.training.state import settle
 from small_networks import small_compact
 from training.test_training import make_sample, pixels_of
 
@@ -189,6 +190,41 @@ def test_a_set_of_three_boxes_is_learned(tmp_path):
         workers=0, on_step=lambda _, figures: dice.append(figures["names"])
     )
     assert np.nanmean(dice[:8]) < 0.2 and np.nanmean(dice[-8:]) > 0.35
+
+
+def test_what_is_forgotten_is_how_far_masks_are_from_what_they_were():
+    old = torch.full((1, 2, 16, 16), -8.0)
+    old[0, 0, 4:12, 4:12] = 8.0
+    assert float(forgotten(old, old)) == pytest.approx(0, abs=1e-6)
+    some, more = old.clone(), old.clone()
+    some[0, 0, 4:6] = -8.0
+    more[0, 0, 4:9] = -8.0
+    assert 0.05 < float(forgotten(some, old)) < float(forgotten(more, old))
+
+
+def drift(training, batch) -> float:
+    """What a training has forgotten of other names, on a batch of images."""
+    codes = training.network.text.codebook.rows[training.others].expand(len(batch.names), -1, -1)
+    with torch.no_grad():
+        pixels = batch.pixel_values.float()
+        masks = [net.decode_names(net.encode_image(pixels), codes)[0] for net in (training.network, training.before)]
+    return float(forgotten(*masks))
+
+
+def test_other_names_are_forgotten_less(knee, tmp_path, monkeypatch):
+    network, tokenizer, _ = load_model("compact")
+    course = replace(SHORT, size=128, steps=8, rate=2e-3)
+    stream, left = SampleStream(open_training_images(knee), 128, 1, 1), {}
+    for name in ("with", "without"):
+        training = FineTuning(stream, tmp_path / name, course, "cpu", network, tokenizer)
+        assert not set(training.others.tolist()) & set(training.rows.tolist()) and len(training.others) > 300
+        if name == "without":
+            monkeypatch.setattr(training, "also", lambda *_: 0.0)
+        settle(training.network)
+        assert drift(training, stream[20]) == pytest.approx(0, abs=1e-5)
+        training.run(workers=0)
+        left[name] = drift(training, stream[20])
+    assert 0 < left["with"] < 0.8 * left["without"]
 
 
 def test_the_bundled_model_goes_on_and_its_result_predicts(knee, tmp_path):

@@ -11,7 +11,6 @@ import click
 
 from .bodies import ct_options
 from .failures import Failure
-from .inputs import require
 from .run_report import counted
 from .startup import quick_start
 
@@ -90,7 +89,6 @@ def label(
     fluorosam label ct.nii.gz --text liver --text ribs --output labels.seg.nrrd
     fluorosam synthesize ct.nii.gz --labels labels.seg.nrrd --set --count 10 --seed 1 --output set
     """
-    require(ct)
     _require_place(output)
     # What cannot be is told before torch is loaded, let alone the model.
     from ..sat import request

@@ -7,12 +7,15 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from .failures import Failure
+from .image import check_places
+from .inputs import require
 from .interruption import finishing
 from .movie import write_movie
 from .output import staged, unique_stems, write_csv, write_json, write_png
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 
 RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 MOST_FRAMES = 100_000
+
+UNSURE = ": look at this frame"
+"""Behind a frame's number in the pictures of a run, where the table says "look at"."""
 
 
 def read_frames(text: str) -> tuple[int, ...] | None:
@@ -46,54 +52,77 @@ def read_frames(text: str) -> tuple[int, ...] | None:
     return tuple(sorted(found))
 
 
-def segment_run(
+@dataclass(frozen=True, eq=False)
+class WantedFrames:
+    """Frames of a run that are there, from 0, and which of those asked for are ``missing``; ``start`` comes first."""
+
+    source: Path
+    run: Run
+    frames: tuple[int, ...]
+    missing: tuple[int, ...]
+    start: int
+
+
+def wanted_frames(
     source: Path,
     prompts: Sequence[StructurePrompts],
-    predictor: Predictor,
-    folder: Path,
     frames: tuple[int, ...] | None,
     start: int | None,
     invert: bool | None,
+) -> WantedFrames:
+    """What ``--frames`` (None: all) and ``--start`` (None: the first of them) mean of a run; no model is needed.
+
+    Raises the rooms' errors for a run that cannot be read, a start that is not there, clicks that are not on it.
+    """
+    from ..runs import open_run
+
+    require(source)
+    run = open_run(source, invert)
+    asked = tuple(range(run.count)) if frames is None else frames
+    there = tuple(number for number in asked if number < run.count)
+    if not there:
+        raise Failure(f"{source}: none of the frames asked for is there; they are numbered 1 to {run.count}")
+    begin = there[0] if start is None else start
+    check_places(prompts, run.radiograph(begin))
+    return WantedFrames(source, run, there, tuple(one for one in asked if one >= run.count), begin)
+
+
+def segment_run(
+    wanted: WantedFrames,
+    prompts: Sequence[StructurePrompts],
+    predictor: Predictor,
+    folder: Path,
     with_overlay: bool,
     with_json: bool,
     with_dicom: bool,
 ) -> None:
-    """Follow ``prompts`` from frame ``start`` (from 0; None: the first wanted) and write what was found.
+    """Follow ``prompts`` from the start through the frames that are wanted, and write what was found.
 
     Ctrl-C ends it after the frame under way, and what is done is written. Raises the rooms' errors, and
     KeyboardInterrupt when it was stopped.
     """
     with finishing() as stopped:
         clock = time.perf_counter()
-        report = _followed(source, prompts, predictor, frames, start, invert, stopped)
+        report = _followed(wanted, prompts, predictor, stopped)
         seconds = time.perf_counter() - clock
     result, done = report.result, len(report.done)
-    if not done and result.cancelled:
-        raise KeyboardInterrupt("stopped before any of the frames asked for was done")
-    if not done:
-        raise Failure(f"{source}: none of the frames asked for was reached. {'; '.join(result.stops)}")
     files = _write(folder, report, predictor, with_overlay, with_json, with_dicom)
     rate = f"{seconds:.1f} s ({len(result.frames) / max(seconds, 1e-3):.1f} a second)"
-    click.echo(f"{source}: {done} of {counted(len(report.wanted), 'frame')}, {rate}")
+    click.echo(f"{wanted.source}: {done} of {counted(len(report.wanted), 'frame')}, {rate}")
     for line in (*report.lines(), *(str(folder / name) for name in files)):
         click.echo(f"  {line}")
     if result.cancelled:
         raise KeyboardInterrupt(f"stopped after {counted(done, 'frame')}; what was done is written")
 
 
-def _followed(source: Path, prompts, predictor: Predictor, frames, start, invert, stopped) -> RunReport:
-    from ..runs import Followed, open_run, propagate
+def _followed(wanted: WantedFrames, prompts, predictor: Predictor, stopped) -> RunReport:
+    from ..runs import Followed, propagate
 
-    run = open_run(source, invert)
-    asked = range(run.count) if frames is None else frames
-    wanted = [number for number in asked if number < run.count]
-    if not wanted:
-        raise Failure(f"{source}: none of the frames asked for is there; they are numbered 1 to {run.count}")
-    begin = wanted[0] if start is None else start
+    run, begin, frames = wanted.run, wanted.start, wanted.frames
     followed = [Followed(one.structure.name, one.typed, one.points, one.labels, one.box) for one in prompts]
-    with _bar(max(*wanted, begin) - min(*wanted, begin) + 1) as tell:
-        result = propagate(run, predictor, begin, followed, frames=wanted, on_frame=tell, cancelled=stopped)
-    return RunReport(source, run, prompts, result, wanted, [one for one in asked if one >= run.count])
+    with _bar(max(frames) - min(frames) + 1) as tell:
+        result = propagate(run, predictor, begin, followed, frames=frames, on_frame=tell, cancelled=stopped)
+    return RunReport(wanted.source, run, prompts, result, frames, wanted.missing)
 
 
 def _write(folder: Path, report: RunReport, predictor, with_overlay, with_json, with_dicom) -> list[str]:
@@ -131,12 +160,13 @@ def _draw(stage: Path, stem: str, report: RunReport) -> list[str]:
     names = []
     for answers in report.done:
         names.append(f"{stem}_frames/{answers.frame + 1:05d}.png")
-        write_png(stage / names[-1], _picture(report.run, report.prompts, answers))
+        write_png(stage / names[-1], picture_of_frame(report.run, report.prompts, answers))
     movie = write_movie(stage / f"{stem}.mp4", [stage / name for name in names], report.run.times)
     return names if movie is None else [*names, movie.name]
 
 
-def _picture(run: Run, prompts: Sequence[StructurePrompts], answers):
+def picture_of_frame(run: Run, prompts: Sequence[StructurePrompts], answers):
+    """The overlay of one frame, which says where somebody should look."""
     from ..segmentation.overlay import Layer, overlay
 
     radiograph = run.radiograph(answers.frame)
@@ -144,7 +174,7 @@ def _picture(run: Run, prompts: Sequence[StructurePrompts], answers):
         Layer(asked.label, asked.structure.color, one.mask, one.score, one.points, one.labels)
         for asked, one in zip(prompts, answers.masks, strict=True)
     ]
-    title = f"{run.name} {answers.frame + 1}/{run.count}" + (" ?" if answers.doubts else "")
+    title = f"{run.name} {answers.frame + 1}/{run.count}" + (UNSURE if answers.doubts else "")
     return overlay(radiograph.pixels, layers, title, radiograph.spacing)
 
 

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from .failures import explain, show_traceback
-from .inputs import image_fault, require, without_repeats
-from .output import output_folder, staged, unique_stems, write_json, write_png
+from .image import ReadImage, read_image, segment_image
+from .inputs import image_fault, without_repeats
+from .output import output_folder, unique_stems
 from .prompts import StructurePrompts, read_prompts
-from .report import Finding, ImageReport
 from .startup import quick_start
 
 if TYPE_CHECKING:
     from ..anatomy import AnatomyError
-    from ..radiograph import Radiograph
     from ..segmentation import Predictor
 
 
@@ -50,7 +49,12 @@ if TYPE_CHECKING:
     help="The picture as displayed is inverted (bone dark), or is not. Default: the header decides.",
 )
 @click.option("--output", required=True, metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--overlay", "with_overlay", is_flag=True, help="Also write a PNG picture of the result.")
+@click.option(
+    "--overlay",
+    "with_overlay",
+    is_flag=True,
+    help="Also write a PNG picture of the result; of a run a movie, and one a frame, which names those to look at.",
+)
 @click.option("--json", "with_json", is_flag=True, help="Also write a JSON summary.")
 @click.pass_context
 def segment(
@@ -93,23 +97,21 @@ def segment(
     once, again = without_repeats(images)
     for image in again:
         click.echo(f"note: {image}: was given more than once; it is done once", err=True)
-    if follow is not None:
-        require(*once)
-        with output_folder(output) as folder:
-            follow(prompts, _loaded(model, device), folder, invert, with_overlay, with_json, with_dicom)
-        if _tell_unknown(unknown):
-            ctx.exit(1)
-        return
-    readable = _readable(once)
-    failed = len(once) - len(readable)
+    failed = _tell_unknown(unknown)
+    readable = once if follow is not None else _readable(once)
+    load = partial(_loaded, model, device)
+    done = 0
     if readable:
         with output_folder(output) as folder:
-            predictor = _loaded(model, device)
-            read = partial(_read, frame=(frame or 1) - 1, invert=invert)
-            failed += _segment_all(ctx, readable, prompts, predictor, folder, read, with_overlay, with_json)
+            if follow is not None:
+                follow(prompts, load, folder, invert, with_overlay, with_json, with_dicom)
+                done = 1
+            else:
+                read = partial(read_image, prompts=prompts, frame=(frame or 1) - 1, invert=invert)
+                done = _segment_all(ctx, readable, prompts, read, load, folder, with_overlay, with_json)
     if len(once) > 1:
-        click.echo(f"{len(once) - failed} of {len(once)} images segmented")
-    if _tell_unknown(unknown) or failed:
+        click.echo(f"{done} of {len(once)} images segmented")
+    if failed or done < len(once):
         ctx.exit(1)
 
 
@@ -134,16 +136,20 @@ def _tell_unknown(names: Sequence[AnatomyError]) -> bool:
 
 def _following(images: Sequence[Path], frame: int | None, frames: str, start: int | None) -> Callable:
     """What segments a run, by the rest of its arguments. Raises click.UsageError."""
-    from .run import read_frames, segment_run
+    from .run import read_frames, segment_run, wanted_frames
 
     if len(images) > 1 or frame is not None:
         raise click.UsageError("--frames follows one run: give one file or folder, and no --frame")
-    numbers = read_frames(frames)
+    numbers, begin = read_frames(frames), None if start is None else start - 1
+    if numbers is not None and begin is not None and begin not in numbers:
+        raise click.UsageError(
+            f"--start {start} is none of --frames {frames}: give --frames {frames},{start}, "
+            "or start from one of those; a run is followed from its start"
+        )
 
-    def follow(prompts, predictor, folder, invert, with_overlay, with_json, with_dicom) -> None:
-        begin = None if start is None else start - 1
-        more = with_overlay, with_json, with_dicom
-        segment_run(images[0], prompts, predictor, folder, numbers, begin, invert, *more)
+    def follow(prompts, load, folder, invert, with_overlay, with_json, with_dicom) -> None:
+        wanted = wanted_frames(images[0], prompts, numbers, begin, invert)
+        segment_run(wanted, prompts, load(), folder, with_overlay, with_json, with_dicom)
 
     return follow
 
@@ -162,138 +168,42 @@ def _loaded(model: str, device: str) -> Predictor:
     return predictor
 
 
-def _read(image: Path, frame: int, invert: bool | None) -> Radiograph:
-    from ..radiograph import read_radiograph
-
-    return read_radiograph(image, frame=frame, invert=invert)
-
-
 def _segment_all(
     ctx: click.Context,
     images: Sequence[Path],
     prompts: Sequence[StructurePrompts],
-    predictor: Predictor,
+    read: Callable[[Path], ReadImage],
+    load: Callable[[], Predictor],
     folder: Path,
-    read: Callable[[Path], Radiograph],
     with_overlay: bool,
     with_json: bool,
 ) -> int:
-    """The number of images that failed; each failure has been reported."""
+    """The number of images that were segmented; each failure has been reported. The model is loaded when the first
+    image could be read."""
     from tqdm import tqdm
 
-    failed = 0
+    done, predictor = 0, None
     # disable=None: no bar where stderr is no terminal.
     with tqdm(total=len(images), unit="image", disable=True if len(images) == 1 else None) as bar:
-        for image, stem in zip(images, unique_stems(images), strict=True):
+
+        def attempt(image: Path, action: Callable, *arguments):
             try:
-                report = _segment_image(
-                    image, stem, prompts, predictor, folder, read, with_overlay, with_json
-                )
-                bar.write("\n".join(report.lines()), file=sys.stdout)
+                return action(*arguments)
             except Exception as error:
-                failed += 1
                 show_traceback(ctx, error)
                 line = explain(error)
                 named = line if str(image) in line else f"{image}: {line}"
                 bar.write(f"fluorosam: {named}", file=sys.stderr)
+                return None
+
+        for image, stem in zip(images, unique_stems(images), strict=True):
+            found = attempt(image, read, image)
+            if found is not None:
+                predictor = predictor or load()
+                more = with_overlay, with_json
+                report = attempt(image, segment_image, found, stem, prompts, predictor, folder, *more)
+                if report is not None:
+                    done += 1
+                    bar.write("\n".join(report.lines()), file=sys.stdout)
             bar.update()
-    return failed
-
-
-def _segment_image(
-    image: Path,
-    stem: str,
-    prompts: Sequence[StructurePrompts],
-    predictor: Predictor,
-    folder: Path,
-    read: Callable[[Path], Radiograph],
-    with_overlay: bool,
-    with_json: bool,
-) -> ImageReport:
-    from ..mrml import write_segmentation
-    from ..segmentation import PromptSession
-
-    clock = _Clock()
-    radiograph = read(image)
-    report = ImageReport(image, radiograph, predictor)
-    if radiograph.frame_count > 1:
-        stem = f"{stem}_frame{radiograph.frame + 1}"
-    report.seconds["read"] = clock.lap()
-    session = PromptSession(predictor, radiograph)
-    report.seconds["encode"] = clock.lap()
-    session.segment_all([asked.typed for asked in prompts])
-    each = clock.lap() / max(1, len(prompts))
-    for asked in prompts:
-        report.findings.append(_find(session, asked, each))
-    report.seconds["prompts"] = each * len(prompts) + clock.lap()
-    with staged(folder) as stage:
-        segments = [(f.asked.structure, f.prediction.mask, _tags(f)) for f in report.findings]
-        write_segmentation(stage / f"{stem}.seg.nrrd", radiograph, segments)
-        report.files["segmentation"] = folder / f"{stem}.seg.nrrd"
-        report.seconds["write segmentation"] = clock.lap()
-        if with_overlay:
-            report.files["overlay"] = folder / f"{stem}.overlay.png"
-            write_png(stage / f"{stem}.overlay.png", _picture(report))
-            report.seconds["write overlay"] = clock.lap()
-        if with_json:
-            report.files["summary"] = folder / f"{stem}.json"
-            write_json(stage / f"{stem}.json", report.to_dict())
-    return report
-
-
-def _find(session, asked: StructurePrompts, by_name: float) -> Finding:
-    """The answer for one structure. ``by_name``: seconds that finding it by name took, its share of finding all."""
-    clock = _Clock()
-    name = asked.structure.name
-    if asked.box is not None:
-        session.set_box(name, asked.box)
-    for (x, y), label in zip(asked.points, asked.labels, strict=True):
-        session.click(name, x, y, positive=bool(label))
-    prediction = session.result(name)
-    # The full-size mask is made when first asked for; that is part of the answer.
-    _ = prediction.mask
-    return Finding(asked, prediction, by_name + clock.lap())
-
-
-def _tags(finding: Finding) -> dict[str, object]:
-    asked, prediction = finding.asked, finding.prediction
-    signs = [
-        f"{x:g},{y:g},{'+' if label else '-'}"
-        for (x, y), label in zip(asked.points, asked.labels, strict=True)
-    ]
-    box = [] if asked.box is None else ["box " + ",".join(f"{value:g}" for value in asked.box)]
-    return {
-        "prompt": "; ".join([asked.typed, *box, *signs]),
-        "score": float(prediction.score),
-        "model": f"{prediction.model} {prediction.model_version}".strip(),
-    }
-
-
-def _picture(report: ImageReport):
-    from ..segmentation.overlay import Layer, overlay
-
-    layers = [
-        Layer(
-            finding.asked.label,
-            finding.asked.structure.color,
-            finding.prediction.mask,
-            float(finding.prediction.score),
-            finding.asked.points,
-            finding.asked.labels,
-            finding.asked.box,
-        )
-        for finding in report.findings
-    ]
-    return overlay(report.radiograph.pixels, layers, report.image.name, report.radiograph.spacing)
-
-
-class _Clock:
-    """Seconds since it was made or last read."""
-
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
-
-    def lap(self) -> float:
-        now = time.perf_counter()
-        seconds, self._last = now - self._last, now
-        return seconds
+    return done

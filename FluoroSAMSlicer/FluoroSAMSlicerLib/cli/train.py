@@ -100,12 +100,12 @@ def _fine_tuned(dataset, output, folder, device, network, tokenizer, origin, cho
     from dataclasses import replace
 
     from ..training.export import export
-    from ..training.fine_tune import FINE_COURSE
+    from ..training.fine_tune import FINE_COURSE, FineTuning
 
     images = chosen.pop("images", 4)
     course = replace(FINE_COURSE, size=network.config.image_size, **chosen)
     began = {name: value.clone() for name, value in network.state_dict().items()}
-    training, reader = _on_images(dataset, images, folder, course, device, network, tokenizer)
+    training, reader = _on_images(FineTuning, dataset, images, folder, course, device, network, tokenizer)
 
     def write() -> Path:
         provenance = _provenance(dataset, output, origin, training.step, len(reader), course.seed)
@@ -115,12 +115,12 @@ def _fine_tuned(dataset, output, folder, device, network, tokenizer, origin, cho
 
 
 def _from_the_start(dataset, output, folder, device, chosen):
-    from ..training.course import Course
+    from ..training.course import Course, Training
     from ..training.recipes import export_training
 
     images = chosen.pop("images", 8)
     course = Course(**({"size": 256, "language": min(3000, 10 * chosen["steps"])} | chosen))
-    training, reader = _on_images(dataset, images, folder, course, device)
+    training, reader = _on_images(Training, dataset, images, folder, course, device)
 
     def write() -> Path:
         provenance = _provenance(dataset, output, None, training.step, len(reader), course.seed)
@@ -129,15 +129,12 @@ def _from_the_start(dataset, output, folder, device, chosen):
     return training, write
 
 
-def _on_images(dataset, images, folder, course, device, *start):
+def _on_images(kind, dataset, images, folder, course, device, *start):
     from ..dataset import open_training_images
-    from ..training.course import Training
     from ..training.samples import SampleStream
 
     reader = open_training_images(dataset)
-    return Training(
-        SampleStream(reader, course.size, images, course.seed), folder, course, device, *start
-    ), reader
+    return kind(SampleStream(reader, course.size, images, course.seed), folder, course, device, *start), reader
 
 
 def _done(training, write, folder, minutes, workers) -> str:

@@ -20,6 +20,8 @@ def read_volume(path: str | Path, series: str | None = None, any_modality: bool 
     path = Path(path)
     if not path.exists():
         raise VolumeError(f"{path}: no such file or folder")
+    if path.is_file() and not path.stat().st_size:
+        raise VolumeError(f"{path}: the file is empty")
     from ..radiograph.dicom_prefix import is_dicom
     from .dicom_volume import read_dicom_volume
     from .nifti import is_nifti, read_nifti

@@ -1,4 +1,9 @@
-"""The model looks again, nearer, at what it found: at one structure from three distances, at many together."""
+"""The model looks again, nearer, at what it found: at one structure from three distances, at many together.
+
+What is too large to be looked at together has its own looks. Measured on 31 pictures of knees, feet, hips, legs and
+heads, for 32 such structures of 174: Dice 0.756 without, 0.764 with them, as alone (femur of a knee: 0.83, 0.93). 20
+names on two chests took 17 % and 27 % more time.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from .clicks import obeying
-from .close_up import SHARED, CloseUp, Look, Window, window_of
+from .close_up import LOOKS, SHARED, CloseUp, Look, Window, window_of
 from .embedding import EmbeddingCache, ImageEmbedding
 from .inference import Inference
 from .prompt import Prompt
@@ -48,11 +53,13 @@ class CloserLooks:
     def at_names(
         self, embedding: ImageEmbedding, prompts: Sequence[Prompt], phrases: Sequence[str], found: Sequence[Tensor]
     ) -> list[tuple[CloseUp, ...]]:
-        """A close-up of each name's answer, logits (h, h), or none. Names side by side share what is looked at."""
+        """Close-ups of each name's answer, logits (h, h). Names side by side share what is looked at; one that is too
+        large for that has the looks that it has alone."""
         answers: list[tuple[CloseUp, ...]] = [()] * len(phrases)
         seen: dict[Window, list[int]] = {}
         for number, (prompt, logits) in enumerate(zip(prompts, found, strict=True)):
-            if window := window_of(SHARED, logits, prompt, embedding.frame):
+            shared = _windows((SHARED,), logits, prompt, embedding)
+            for window in shared or _windows(LOOKS, logits, prompt, embedding):
                 seen.setdefault(window, []).append(number)
         near = self._embeddings(embedding, seen)
         for window, numbers in seen.items():
@@ -60,7 +67,7 @@ class CloserLooks:
             masks = [window.mask_prompt(found[number], embedding.frame, frame) for number in numbers]
             names = [phrases[number] for number in numbers]
             for number, one in zip(numbers, self.inference.refine(near[window], names, masks), strict=True):
-                answers[number] = (CloseUp(window, one.only(one.best(prompts[number]))),)
+                answers[number] += (CloseUp(window, one.only(one.best(prompts[number]))),)
         return answers
 
     def _embeddings(
@@ -75,3 +82,9 @@ class CloserLooks:
             near[window] = one
             self._known.put(one)
         return near
+
+
+def _windows(looks: Sequence[Look], found: Tensor, prompt: Prompt, embedding: ImageEmbedding) -> dict[Window, None]:
+    """The windows of those looks at an answer that show more than the image does, each once."""
+    windows = (window_of(look, found, prompt, embedding.frame) for look in looks)
+    return dict.fromkeys(window for window in windows if window)

@@ -6,7 +6,6 @@ spacings evened out. Text and lines grow with the picture, so that they stay rea
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from .errors import ImageError
+from .overlay_colors import distinct_colors
 from .overlay_numbers import draw_numbers
 from .prompt import LOW_SCORE
 
@@ -24,16 +24,10 @@ FILL = 0.32
 """Opacity of a mask's inside; its outline is opaque."""
 
 CROWD = 10
-"""From so many structures on, colours repeat: each has a number, on the image and in the legend."""
+"""From so many structures on each has a number, on the image and in the legend."""
 
 CROWD_FILL = 0.16
 """Opacity of a mask's inside in a crowd, so that those over each other stay visible."""
-
-DISTINCT = 0.09
-"""Least difference of hue, in turns, between two structures' colours."""
-
-SATURATED = 0.45
-"""Colours below this saturation are lost on a grey image."""
 
 INSIDE, OUTSIDE, BACKGROUND, INK, FAINT = (
     (60, 220, 90),
@@ -95,26 +89,6 @@ def overlay(
     if crowd:
         draw_numbers(picture, [layer.mask for layer in layers], colors, 15 * unit)
     return _with_legend(picture, layers, colors, title, unit)
-
-
-def distinct_colors(colors: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """The colours themselves where they are vivid and differ in hue from those before, else others."""
-    hues: list[float] = []
-    chosen = []
-    for color in colors:
-        hue, saturation, value = colorsys.rgb_to_hsv(*(channel / 255 for channel in color))
-        wanted = hue
-        if saturation < SATURATED or value < 0.5 or _nearest(hue, hues) < DISTINCT:
-            # The widest gap between the hues in use; a crowd of structures has to share hues.
-            wanted = max((step / 72 for step in range(72)), key=lambda h: _nearest(h, hues)) if hues else 0.02
-            color = tuple(round(255 * channel) for channel in colorsys.hsv_to_rgb(wanted, 0.75, 1.0))
-        hues.append(wanted)
-        chosen.append(tuple(color))
-    return chosen
-
-
-def _nearest(hue: float, hues: Sequence[float]) -> float:
-    return min((min(abs(hue - other), 1 - abs(hue - other)) for other in hues), default=1.0)
 
 
 def _scale(shape: tuple[int, int], spacing: tuple[float, float] | None) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..dataset import DatasetError
 from ..model import FluoroSAM, FluoroSAMConfig
+from ..model.pyramid import PyramidFeatures
 from ..model.text import UNUSED_ROW
 from ..model.tokens import CompactTokenizer, train_tokenizer
 from .language import teach
@@ -196,6 +197,7 @@ class Training:
                     clicked, own = click_rounds(self.network, features, prompts, more, self.generator)
                 loss = loss + clicked
                 figures |= own
+        loss = loss + self.also(pixels, features)
         figures["loss"] = float(loss.detach())
         self.optimiser.zero_grad()
         loss.backward()
@@ -205,6 +207,10 @@ class Training:
         follow(self.average, self.network, min(course.average, (self.step + 1) / (self.step + 20)))
         self.step += 1
         return figures | {"seconds": time.perf_counter() - begun}
+
+    def also(self, pixels: Tensor, features: PyramidFeatures) -> Tensor | float:
+        """What else the loss of a step holds, of pixel values (B, 3, S, S) and their features."""
+        return 0.0
 
     def save(self) -> None:
         """Write ``state.pt`` atomically. Raises :class:`DatasetError` when the disk refuses."""
