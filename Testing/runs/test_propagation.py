@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from FluoroSAMSlicerLib.radiograph import Radiograph, RadiographError, read_radiograph
 from FluoroSAMSlicerLib.runs import Followed, Run, RunError, propagate
+from FluoroSAMSlicerLib.runs.anchor import Anchor
 from FluoroSAMSlicerLib.runs.following import Held, carried
 from FluoroSAMSlicerLib.runs.motion import motion, small
 from FluoroSAMSlicerLib.segmentation import Predictor
@@ -132,9 +133,9 @@ def test_what_was_lost_is_found_again_by_its_name(frames, predictor):
     embedding = predictor.encode(Radiograph(frames[0]))
     nothing, clicks = np.zeros(frames[0].shape, bool), (((90.0, 120.0),), (1,))
     still = motion(small(frames[0]), small(frames[0]), frames[0].shape)
-    clicked = Held(Followed("left lung", "left lung", *clicks), nothing, *clicks, 0.8)
+    clicked = Held(Followed("left lung", "left lung", *clicks), Anchor.of(nothing), nothing, *clicks, 0.8)
     erased = replace(clicked, followed=replace(clicked.followed, drawn=True))
-    (found, _), (left, _) = carried(predictor, embedding, [clicked, erased], still)
+    (found, _), (left, _) = carried(predictor, embedding, [clicked, erased], still, still)
     by_name = predictor.predict(embedding, "left lung").mask
     assert dice(found.mask, by_name) > 0.9 and not left.mask.any()
 
