@@ -64,7 +64,7 @@ class SquarePredictor:
         candidates = Candidates(low_res, scores, embedding.frame)
         return Prediction(prompt, None, candidates, 0, embedding.key, "squares", "1")
 
-    def predict_names(self, embedding, texts, allow_unknown=False, looks=()):
+    def predict_names(self, embedding, texts, allow_unknown=False, closer=True):
         return [self.predict(embedding, text, allow_unknown=allow_unknown) for text in texts]
 
     def choose(self, embedding, prediction, candidate):

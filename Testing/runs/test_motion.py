@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from FluoroSAMSlicerLib.runs.following import deepest
-from FluoroSAMSlicerLib.runs.motion import motion, small
+from FluoroSAMSlicerLib.runs.motion import Motion, motion, small
 from FluoroSAMSlicerLib.segmentation.overlap import dice
 from runs.made import scene, sliding
 
@@ -40,6 +40,25 @@ def test_a_part_that_moves_alone_is_followed_and_the_rest_stays():
     found = motion(small(before), small(after), before.shape)
     (middle, corner) = found.points(((64.0, 64.0), (10.0, 10.0)))
     assert middle[0] == pytest.approx(67, abs=1) and corner == pytest.approx((10, 10), abs=0.5)
+
+
+def test_motions_one_after_the_other_are_one():
+    first, second, third = sliding(3, (3, 1))
+    moved = motion(small(first), small(second), first.shape).then(
+        motion(small(second), small(third), first.shape)
+    )
+    ((x, y),) = moved.points(((60.0, 70.0),))
+    assert (x, y) == pytest.approx((66, 72), abs=0.7)
+    still = Motion.none(first.shape)
+    assert still.is_still and still.then(moved).flow is moved.flow and moved.then(still).flow is moved.flow
+
+
+def test_a_coarser_copy_of_a_mask_moves_as_the_mask_does():
+    before, after = sliding(2, (8, -4), side=384)
+    found = motion(small(before), small(after), before.shape)
+    mask = np.zeros(before.shape, bool)
+    mask[120:240, 150:270] = True
+    assert dice(found.mask(mask[::2, ::2]), found.mask(mask)[::2, ::2]) > 0.97
 
 
 def test_uniform_frames_and_tiny_ones_stay_where_they_are():

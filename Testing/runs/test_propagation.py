@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from FluoroSAMSlicerLib.radiograph import Radiograph, RadiographError, read_radiograph
 from FluoroSAMSlicerLib.runs import Followed, Run, RunError, propagate
+from FluoroSAMSlicerLib.runs.anchor import Anchor
 from FluoroSAMSlicerLib.runs.following import Held, carried
 from FluoroSAMSlicerLib.runs.motion import motion, small
 from FluoroSAMSlicerLib.segmentation import Predictor
@@ -132,11 +133,49 @@ def test_what_was_lost_is_found_again_by_its_name(frames, predictor):
     embedding = predictor.encode(Radiograph(frames[0]))
     nothing, clicks = np.zeros(frames[0].shape, bool), (((90.0, 120.0),), (1,))
     still = motion(small(frames[0]), small(frames[0]), frames[0].shape)
-    clicked = Held(Followed("left lung", "left lung", *clicks), nothing, *clicks, 0.8)
+    clicked = Held(Followed("left lung", "left lung", *clicks), Anchor.of(nothing), nothing, *clicks, 0.8)
     erased = replace(clicked, followed=replace(clicked.followed, drawn=True))
-    (found, _), (left, _) = carried(predictor, embedding, [clicked, erased], still)
+    (found, _), (left, _) = carried(predictor, embedding, [clicked, erased], still, still)
     by_name = predictor.predict(embedding, "left lung").mask
     assert dice(found.mask, by_name) > 0.9 and not left.mask.any()
+
+
+def test_what_was_not_in_view_at_first_is_found_by_its_name_later(run, predictor):
+    nothing = np.zeros((256, 256), bool)
+    result = propagate(run, predictor, 0, [Followed("left lung", "left lung", mask=nothing)])
+    assert result.frames[0].doubts == ("left lung: nothing found",)
+    by_name = predictor.predict(predictor.encode(run.radiograph(4)), "left lung").mask
+    assert dice(result.frames[4].masks[0].mask, by_name) > 0.9
+
+
+def test_a_corrected_mask_keeps_its_correction_through_a_run_that_goes_and_returns(frames, predictor):
+    there_and_back = run_of([frames[k] for k in [0, 1, 2, 3, 4, 5, 4, 3, 2, 1] * 2] + [frames[0]])
+    by_name = predictor.predict(predictor.encode(Radiograph(frames[0].copy())), "left lung").mask
+    corrected = by_name.copy()
+    rows = np.flatnonzero(by_name.any(1))
+    corrected[: int(rows[0] + 0.15 * len(rows))] = False
+    known = Followed("left lung", "left lung", mask=corrected, score=0.8)
+    last = propagate(there_and_back, predictor, 0, [known]).frames[20].masks[0].mask
+    assert dice(last, corrected) > dice(by_name, corrected)
+
+
+def test_a_mask_that_no_frame_confirms_gives_way_to_the_name_and_is_marked(run, predictor):
+    wrong = np.zeros((256, 256), bool)
+    wrong[225:250, 5:30] = True
+    result = propagate(run, predictor, 0, [Followed("left lung", "left lung", mask=wrong, score=0.6)])
+    by_name = predictor.predict(predictor.encode(run.radiograph(5)), "left lung").mask
+    assert dice(result.frames[5].masks[0].mask, by_name) > 0.9
+    assert "otherwise than in the frame it was carried from" in result.frames[5].masks[0].doubt
+
+
+def test_a_low_score_is_no_news_where_the_start_was_as_low_and_a_fall_is(run, predictor):
+    shown = predictor.predict(predictor.encode(run.radiograph(0)), "left lung")
+    scores = [
+        propagate(run, predictor, 0, [Followed("left lung", "left lung", mask=shown.mask, score=score)])
+        for score in (0.3, shown.score + 0.3)
+    ]
+    assert not any(scores[0].frames[k].doubts for k in range(1, 6))
+    assert all("less sure" in scores[1].frames[k].masks[0].doubt for k in range(1, 6))
 
 
 def test_a_start_that_the_model_is_unsure_of_is_marked(run, predictor, frames):

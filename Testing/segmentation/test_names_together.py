@@ -106,7 +106,8 @@ def test_neighbours_are_looked_at_closer_together(pyramid, image, monkeypatch):
         alone = closer.inference.decode(near, found.prompt, name, mask)
         best = alone.low_res[alone.best(found.prompt)]
         torch.testing.assert_close(found.close_ups[0].answer.low_res[0], best, atol=2e-4, rtol=1e-4)
-    assert sum(encoded) == 2
+    once = closer.predict_names(embedding, NAMES, closer=False)
+    assert sum(encoded) == 2 and not any(one.close_ups for one in once)
 
 
 def test_what_is_too_large_to_be_looked_at_together_has_the_looks_it_has_alone(pyramid, image, monkeypatch):

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from ..segmentation.cut_mask import CutMask
 from ..segmentation.overlap import dice
 from ..segmentation.prompt import LOW_SCORE
+from .anchor import SURE, Anchor
 from .answers import FrameMask
 from .errors import RunError
 from .motion import Motion
@@ -18,21 +20,17 @@ from .motion import Motion
 if TYPE_CHECKING:
     from ..segmentation import ImageEmbedding, Predictor
 
-STEADY = 0.8
-"""Dice with the mask before, moved along, below which a name is asked again with that mask."""
-
 DOUBTFUL = 0.7
-"""The same below which somebody should look."""
+"""Dice with the mask before, moved along, below which somebody should look."""
 
-CORRECTIONS = 1
-"""Clicks that the model is shown of its own accord where its answer strays from the mask before."""
+DISAGREED = 0.5
+"""Trust in the mask that following started from, below which somebody should look."""
 
 LOST_SCORE = 0.2
 """Loss of predicted IoU since the frame that was started from, from which on somebody should look."""
 
-LOOK = 1
-"""Which of `LOOKS` is taken in frames that a structure is carried to. Each costs as much as the image; with this one
-alone the masks of three structures of a chest agreed with those of all three looks by a Dice of 0.96 to 0.99."""
+COARSE = 256
+"""Longer side (pixels) at which masks of neighbouring frames are compared."""
 
 NOTHING = "nothing found"
 
@@ -61,29 +59,30 @@ class Followed:
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """A structure in the frame done last: its mask (H, W), where its clicks are, how sure the model was at first."""
+    """A structure in the frame done last: its ``mask`` (H, W), where its clicks are, how sure the model was at first
+    (None: it was not asked yet), and the ``anchor``: what it was in the frame that was started from."""
 
     followed: Followed
+    anchor: Anchor
     mask: np.ndarray
     points: tuple[tuple[float, float], ...]
     labels: tuple[int, ...]
-    first_score: float
+    first_score: float | None
 
     @property
-    def by_name_alone(self) -> bool:
-        one = self.followed
-        return one.text is not None and not one.points and one.box is None and not one.drawn
-
-    @property
-    def lost(self) -> bool:
-        """It has a name by which it may be found again."""
-        return self.followed.text is not None and not self.followed.drawn and not self.mask.any()
+    def named(self) -> bool:
+        """It has a name by which it may be found, and found again."""
+        return self.followed.text is not None and not self.followed.drawn
 
 
 def began(
-    predictor: Predictor, embedding: ImageEmbedding, followed: Sequence[Followed]
+    predictor: Predictor,
+    embedding: ImageEmbedding,
+    followed: Sequence[Followed],
+    shown: np.ndarray | None = None,
 ) -> list[tuple[Held, FrameMask]]:
-    """The structures in the frame that following starts from; the model is asked for those without a mask."""
+    """The structures in the frame that following starts from; the model is asked for those without a mask. Nothing
+    is known of what is behind a shutter (``shown``)."""
     height, width = embedding.size
     found = []
     for one in followed:
@@ -103,10 +102,10 @@ def began(
             raise RunError(
                 f"{one.name}: its mask is {mask.shape[1]} x {mask.shape[0]} pixels, the frame {width} x {height}."
             )
-        score = 1.0 if score is None else float(score)
-        doubt = _doubt(mask, mask, 1.0, score, score) if mask.any() else NOTHING
-        answer = FrameMask(one.name, CutMask.of(mask), score, 1.0, doubt, one.points, one.labels)
-        found.append((Held(one, mask, one.points, one.labels, score), answer))
+        told = 1.0 if score is None else float(score)
+        doubt = NOTHING if not mask.any() else _unsure(told) if told < LOW_SCORE else ""
+        answer = FrameMask(one.name, CutMask.of(mask), told, 1.0, doubt, one.points, one.labels)
+        found.append((Held(one, Anchor.of(mask, shown), mask, one.points, one.labels, score), answer))
     return found
 
 
@@ -115,66 +114,65 @@ def carried(
     embedding: ImageEmbedding,
     held: Sequence[Held],
     moved: Motion,
+    since: Motion,
     shown: np.ndarray | None = None,
 ) -> list[tuple[Held, FrameMask]]:
-    """The structures in the next frame, which ``moved`` leads to; nothing of them is behind a shutter (``shown``)."""
-    named = [one for one in held if one.by_name_alone or one.lost]
+    """The structures in the next frame, which ``moved`` leads to, and ``since`` from the frame that was started from.
+
+    Nothing of them is behind a shutter (``shown``).
+    """
+    named = [one for one in held if one.named]
     texts = [one.followed.text for one in named]
-    if len(texts) == 1:
-        fresh = [predictor.predict(embedding, *texts, allow_unknown=True, looks=_looks())]
-    else:
-        fresh = predictor.predict_names(embedding, texts, allow_unknown=True)
+    fresh = predictor.predict_names(embedding, texts, allow_unknown=True, closer=False) if named else []
     by_name = dict(zip((id(one) for one in named), fresh, strict=True))
-    return [_carried(predictor, embedding, one, moved, by_name.get(id(one)), shown) for one in held]
+    return [_carried(predictor, embedding, one, moved, since, by_name.get(id(one)), shown) for one in held]
 
 
-def _carried(predictor, embedding, held: Held, moved: Motion, fresh, shown) -> tuple[Held, FrameMask]:
-    before = moved.mask(held.mask)
+def _carried(predictor, embedding, held: Held, moved: Motion, since: Motion, fresh, shown):
     points, labels = _inside(moved.points(held.points), held.labels, embedding.size)
-    if before.any() and (fresh is None or dice(fresh.mask, before) < STEADY):
-        best = _guided(predictor, embedding, held, before, points, labels, fresh)
+    there, anchor = held.anchor.moved(since), held.anchor
+    answers = _answers(predictor, embedding, held, (there > 0).numpy(), points, labels, fresh)
+    if answers:
+        low_res = torch.stack([one.low_res.clamp(-SURE, SURE) for one in answers]).mean(0)
+        seen = embedding.frame.restore(low_res[None, None])[0, 0]
+        anchor, mask = anchor.joined(there, seen)
+        score, strayed = float(answers[-1].score), dice((seen > 0).numpy(), (there > 0).numpy()) < DOUBTFUL
     else:
-        best = fresh
-    mask = np.zeros(embedding.size, bool) if best is None else best.mask
-    score = 0.0 if best is None else float(best.score)
+        mask, score, strayed = (there > 0).numpy(), 0.0, False
+    if held.followed.drawn and strayed:
+        mask = (there > 0).numpy()
     if shown is not None and shown.shape == mask.shape:
         mask = mask & shown
-    overlap = dice(mask, before)
-    doubt = _doubt(mask, before, overlap, score, held.first_score)
-    if held.followed.drawn and overlap < DOUBTFUL:
-        mask, doubt = before, "the model sees it otherwise; the mask was moved along"
+    step = -(-max(mask.shape) // COARSE)
+    before = moved.mask(held.mask[::step, ::step])
+    overlap = dice(mask[::step, ::step], before)
+    first = held.first_score if held.first_score is not None or not answers else score
+    doubt = _doubt(held, anchor, mask, overlap, score, first or 0.0)
+    if held.followed.drawn and strayed:
+        doubt = "the model sees it otherwise; the mask was moved along"
     answer = FrameMask(held.followed.name, CutMask.of(mask), score, overlap, doubt, points, labels)
-    return Held(held.followed, mask, points, labels, held.first_score), answer
+    return Held(held.followed, anchor, mask, points, labels, first), answer
 
 
-def _guided(predictor, embedding, held: Held, before: np.ndarray, points, labels, fresh):
-    """Of the model's answers to name, clicks and the mask before, all moved along, that nearest to the mask.
+def _answers(predictor, embedding, held: Held, there: np.ndarray, points, labels, fresh) -> list:
+    """What the model says, the surest last: to the name alone (``fresh``, None without one), and to name and clicks.
 
-    ``fresh`` is the answer to the name alone, None where that was not asked. Where the answer strays, the model is
-    shown where by clicks, as somebody would who wants the mask before.
+    Where neither says where it is, the model goes on from the mask that was started from, moved ``there``.
     """
     from ..segmentation.drawn import drawn
 
-    if 1 not in labels:
+    text = held.followed.text
+    if fresh is not None:
+        clicked = points and predictor.predict(embedding, text, points, labels, None, fresh, True, ())
+        return [fresh, clicked] if clicked else [fresh]
+    start = None
+    if held.followed.drawn or 1 not in labels:
+        if not there.any():
+            return []
         # A model may have learnt to go on from a mask only where a click asks for it.
-        points, labels = (*points, deepest(before)), (*labels, 1)
-    start, text = drawn(embedding, before), held.followed.text
-    answers = [] if fresh is None else [fresh]
-    for _ in range(1 + CORRECTIONS):
-        start = predictor.predict(embedding, text, points, labels, None, start, True, _looks())
-        answers.append(start)
-        if dice(start.mask, before) >= STEADY:
-            break
-        missing, surplus = before & ~start.mask, start.mask & ~before
-        wanted = int(missing.sum() >= surplus.sum())
-        points, labels = (*points, deepest(missing if wanted else surplus)), (*labels, wanted)
-    return max(answers, key=lambda one: dice(one.mask, before))
-
-
-def _looks():
-    from ..segmentation.close_up import LOOKS
-
-    return LOOKS[LOOK : LOOK + 1]
+        start = drawn(embedding, there)
+        points, labels = (*points, deepest(there)), (*labels, 1)
+    return [predictor.predict(embedding, text, points, labels, None, start, True, ())]
 
 
 def _inside(points, labels, size: tuple[int, int]):
@@ -187,14 +185,21 @@ def _inside(points, labels, size: tuple[int, int]):
     return tuple(point for point, _ in kept), tuple(label for _, label in kept)
 
 
-def _doubt(mask: np.ndarray, before: np.ndarray, overlap: float, score: float, first: float) -> str:
+def _doubt(held: Held, anchor: Anchor, mask: np.ndarray, overlap: float, score: float, first: float) -> str:
+    """Why somebody should look; a score that was low where somebody looked already is no reason, one that fell is."""
     if not mask.any():
-        return NOTHING if before.any() else ""
+        return NOTHING if held.mask.any() else ""
     if overlap < DOUBTFUL:
         return f"overlaps the frame before by {overlap:.2f} only"
-    if score < LOW_SCORE or score < first - LOST_SCORE:
-        return f"the model is less sure ({score:.2f})"
+    if score < first - LOST_SCORE:
+        return _unsure(score)
+    if anchor.trust is not None and anchor.trust < DISAGREED:
+        return "the model sees it otherwise than in the frame it was carried from"
     return ""
+
+
+def _unsure(score: float) -> str:
+    return f"the model is less sure ({score:.2f})"
 
 
 def deepest(mask: np.ndarray) -> tuple[float, float]:

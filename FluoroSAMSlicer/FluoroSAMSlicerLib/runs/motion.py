@@ -6,10 +6,13 @@ iterative Lucas-Kanade flow (Le Besnerais and Champagnat 2005).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
 
 from .errors import RunError
 
@@ -36,6 +39,12 @@ class Motion:
     size: tuple[int, int]
     flow: np.ndarray
     likeness: float
+    _grids: dict[tuple[int, int], Tensor] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def none(cls, size: tuple[int, int]) -> Motion:
+        """From a frame of ``size`` (H, W) to itself."""
+        return cls(size, np.zeros((2, 1, 1), np.float32), 1.0)
 
     @property
     def is_still(self) -> bool:
@@ -53,19 +62,47 @@ class Motion:
             moved.append((float(ahead[0]), float(ahead[1])))
         return tuple(moved)
 
-    def mask(self, mask: np.ndarray) -> np.ndarray:
-        """A mask (H, W) of the first frame where it is in the second; False comes in from outside."""
+    def values(self, values: Tensor) -> Tensor:
+        """What belongs to the pixels of the first frame, float32 (H, W) or a coarser grid over the same frame, where
+        it is in the second; 0 comes in from outside."""
         if self.is_still:
-            return mask.copy()
-        height, width = self.size
-        away = [
-            np.asarray(Image.fromarray(part).resize((width, height), Image.Resampling.BILINEAR)) for part in self.flow
-        ]
-        rows, columns = np.mgrid[:height, :width]
-        x = np.rint(columns + away[0]).astype(np.intp)
-        y = np.rint(rows + away[1]).astype(np.intp)
-        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        return mask[y.clip(0, height - 1), x.clip(0, width - 1)] & inside
+            return values
+        grid = self._grid(values.shape[0], values.shape[1])
+        return F.grid_sample(values[None, None], grid, "bilinear", "zeros", align_corners=False)[0, 0]
+
+    def mask(self, mask: np.ndarray) -> np.ndarray:
+        """A mask, bool of (H, W) or coarser, of the first frame where it is in the second; False comes in."""
+        return (self.values(torch.from_numpy(mask.astype(np.float32))) > 0.5).numpy()
+
+    def then(self, following: Motion) -> Motion:
+        """From this motion's first frame to the second of the ``following`` one, which begins where this one ends."""
+        from scipy.ndimage import map_coordinates
+
+        if self.is_still or following.is_still:
+            flow = following.flow if self.is_still else self.flow
+        else:
+            height, width = self.flow.shape[1:]
+            rows, columns = np.mgrid[:height, :width].astype(np.float32)
+            across, down = (
+                following.flow[0] * (width / self.size[1]),
+                following.flow[1] * (height / self.size[0]),
+            )
+            places = [rows + down, columns + across]
+            earlier = [map_coordinates(part, places, order=1, mode="nearest") for part in self.flow]
+            flow = following.flow + np.stack(earlier)
+        return Motion(self.size, flow, min(self.likeness, following.likeness))
+
+    def _grid(self, height: int, width: int) -> Tensor:
+        """Where the pixels of the second frame came from, (1, height, width, 2), -1 to 1 from edge to edge."""
+        if (height, width) not in self._grids:
+            extent = torch.tensor([self.size[1], self.size[0]], dtype=torch.float32)
+            away = F.interpolate(
+                torch.from_numpy(self.flow)[None], (height, width), mode="bilinear", align_corners=False
+            )[0].permute(1, 2, 0)
+            steps = [(torch.arange(side) + 0.5) * (2 / side) - 1 for side in (width, height)]
+            own = torch.stack(torch.meshgrid(*steps, indexing="xy"), -1)
+            self._grids[height, width] = (own + away * (2 / extent))[None]
+        return self._grids[height, width]
 
     def _at(self, x: float, y: float) -> np.ndarray:
         height, width = self.flow.shape[1:]
@@ -79,7 +116,9 @@ def small(pixels: np.ndarray) -> np.ndarray:
     height, width = pixels.shape
     scale = min(1.0, SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(Image.fromarray(np.asarray(pixels, np.float32)).resize(size, Image.Resampling.BOX), np.float32)
+    return np.asarray(
+        Image.fromarray(np.asarray(pixels, np.float32)).resize(size, Image.Resampling.BOX), np.float32
+    )
 
 
 def motion(before: np.ndarray, after: np.ndarray, size: tuple[int, int]) -> Motion:

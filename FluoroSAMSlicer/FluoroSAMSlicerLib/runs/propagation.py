@@ -10,7 +10,7 @@ import numpy as np
 from ..radiograph import RadiographError
 from .answers import FrameAnswers, Propagation
 from .errors import RunError
-from .following import Followed, Held, began, carried
+from .following import Followed, began, carried
 from .motion import Motion, motion, small
 from .run import Run
 
@@ -53,7 +53,7 @@ def propagate(
     tell = on_frame or (lambda answers: None)
     called_off = cancelled or (lambda: False)
     radiograph = run.radiograph(start)
-    first = began(predictor, predictor.encode(radiograph), followed)
+    first = began(predictor, predictor.encode(radiograph), followed, run.shown)
     result.frames[start] = FrameAnswers(start, tuple(answer for _, answer in first))
     tell(result.frames[start])
     beginning = [held for held, _ in first], small(radiograph.pixels), radiograph.size
@@ -69,6 +69,7 @@ def propagate(
 
 def _follow(run, predictor, beginning, numbers, keep, result: Propagation, tell, called_off) -> None:
     held, before, size = beginning
+    since = Motion.none(size)
     for number in numbers:
         if number in keep:
             return
@@ -87,8 +88,10 @@ def _follow(run, predictor, beginning, numbers, keep, result: Propagation, tell,
                 f"Stopped at frame {number + 1}: the picture changes there. Segment that frame to go on from it."
             )
             return
-        held, answers = _step(run, predictor, held, moved, radiograph)
-        result.frames[number] = FrameAnswers(number, answers)
+        since = since.then(moved)
+        done = carried(predictor, predictor.encode(radiograph), held, moved, since, run.shown)
+        held = [one for one, _ in done]
+        result.frames[number] = FrameAnswers(number, tuple(answer for _, answer in done))
         tell(result.frames[number])
         before = after
 
@@ -99,9 +102,3 @@ def _moved(before: np.ndarray, after: np.ndarray, size, size_now) -> Motion | No
         return None
     found = motion(before, after, size)
     return None if found.likeness < CUT else found
-
-
-def _step(run: Run, predictor: Predictor, held: list[Held], moved: Motion, radiograph):
-    embedding = predictor.encode(radiograph)
-    done = carried(predictor, embedding, held, moved, run.shown)
-    return [one for one, _ in done], tuple(answer for _, answer in done)

@@ -203,14 +203,16 @@ class Predictor:
         embedding: ImageEmbedding,
         texts: Sequence[str],
         allow_unknown: bool = False,
+        closer: bool = True,
     ) -> list[Prediction]:
         """What each text alone finds; a model that can do so finds all of them in one pass, and looks closer at
-        neighbours together, where :meth:`predict` takes its time for one.
+        neighbours together, where :meth:`predict` takes its time for one. Not ``closer``, it looks once only.
 
         Raises as :meth:`predict`, before anything is computed.
         """
         if not self.finds_together or len(texts) == 1:
-            return [self.predict(embedding, text, allow_unknown=allow_unknown) for text in texts]
+            looks = LOOKS if closer else ()
+            return [self.predict(embedding, text, allow_unknown=allow_unknown, looks=looks) for text in texts]
         self._check_origin(embedding, "the encoded image")
         prompts = [Prompt.of(text) for text in texts]
         if any(prompt.is_empty for prompt in prompts):
@@ -219,17 +221,17 @@ class Predictor:
         phrases = list(map(_phrase, structures, prompts))
         made_by = embedding.key, embedding.model, self.version
         with self._lock:
-            found = self.inference.run(lambda: self._found_together(embedding, prompts, phrases))
+            found = self.inference.run(lambda: self._found_together(embedding, prompts, phrases, closer))
             return [
                 Prediction(prompt, structure, one, 0, *made_by, self._notes(structure), close_ups=near)
                 for prompt, structure, (one, near) in zip(prompts, structures, found, strict=True)
             ]
 
     def _found_together(
-        self, embedding: ImageEmbedding, prompts: Sequence[Prompt], phrases: Sequence[str]
+        self, embedding: ImageEmbedding, prompts: Sequence[Prompt], phrases: Sequence[str], closer: bool
     ) -> list[tuple[Candidates, tuple[CloseUp, ...]]]:
         found = self.inference.names(embedding, phrases) if phrases else []
-        if not self._closer:
+        if not (self._closer and closer):
             return [(one, ()) for one in found]
         near = self._closer.at_names(embedding, prompts, phrases, [one.low_res[0] for one in found])
         return list(zip(found, near, strict=True))

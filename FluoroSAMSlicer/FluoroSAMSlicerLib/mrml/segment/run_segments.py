@@ -157,17 +157,17 @@ class RunSegments:
         from ...runs import Followed
 
         mask = segment_mask(record.segmentation, segment_id, record.volume)
-        if not mask.any():
-            return None
         segment = self._segments.segment(record, segment_id)
         key = self._segments.key(record, segment_id)
         asked = record.prompt(key)
         outcome = record.outcome(key)
         if asked is None:
-            return Followed(key, None, mask=mask, drawn=True)
+            return Followed(key, None, mask=mask, drawn=True) if mask.any() else None
         drawn = asked.start is not None or self._segments.edited(record, segment_id)
         prompt = asked.prompt
         text = prompt.text or segment_tag(segment, TAG_PREFIX + TEXT_TAG) or None
+        if not mask.any() and (drawn or text is None):
+            return None  # What is out of view here may come into it, and its name finds it there.
         score = None if outcome is None else outcome.score
         return Followed(key, text, prompt.points, prompt.labels, prompt.box, mask, drawn, score)
 
