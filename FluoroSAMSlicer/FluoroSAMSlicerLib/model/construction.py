@@ -12,7 +12,11 @@ from .network import FluoroSAM
 
 
 def empty_network(config: FluoroSAMConfig) -> FluoroSAM:
-    """A network whose weights have shapes but no memory; :func:`fill` gives it both."""
+    """A network to be given its weights by :func:`fill`; those of a large one need no memory until then."""
+    if config.names_in_one_pass:
+        # To draw a few million numbers is quick; to draw none, on "meta", imports torch's compiler: a second.
+        with torch.random.fork_rng(devices=[]):
+            return FluoroSAM(config)
     with torch.device("meta"):
         return FluoroSAM(config)
 
