@@ -119,6 +119,35 @@ def test_a_dicom_run_becomes_a_dicom_seg_whose_frames_refer_to_its_own(run, film
     assert item.ReferencedSOPInstanceUID == source.SOPInstanceUID
 
 
+def test_without_a_dicom_seg_the_rest_of_a_run_is_written(run, film, model_folder, tmp_path, monkeypatch):
+    from FluoroSAMSlicerLib.mrml.export import ExportError, dicom_seg_run
+
+    def refuse(*_):
+        raise ExportError("All segments are empty.")
+
+    monkeypatch.setattr(dicom_seg_run, "write_dicom_seg_run", refuse)
+    result = run(
+        "segment", film, "--text", "left femr", "--frames", "1-2", "--model", model_folder, "--device", "cpu",
+        "--dicom-seg", "--output", "out",
+    )  # fmt: skip
+    assert result.exit_code == 1 and "the other files were: All segments are empty." in result.output
+    assert 'note: "femr" was read as "femur"' in result.output
+    assert {one.name for one in (tmp_path / "out").iterdir()} == {"film.csv", "film.seg.seq.nrrd"}
+
+
+def test_pictures_of_an_earlier_call_do_not_stay(run, film, model_folder, tmp_path):
+    for frames in ("all", "2-3"):
+        asked = ("--frames", frames, "--model", model_folder, "--device", "cpu", "--overlay", "--output", "out")
+        assert run("segment", film, "--text", "left femur", *asked).exit_code == 0
+    pictures = {one.name for one in (tmp_path / "out" / "film_frames").iterdir()}
+    assert pictures == {"00002.png", "00003.png"}
+
+
+def test_a_folder_of_frames_has_no_dicom_seg(run, tmp_path):
+    result = run("segment", tmp_path, "--text", "left femur", "--frames", "all", "--dicom-seg", "--output", "out")
+    assert result.exit_code == 2 and "a folder of frames has none" in result.output
+
+
 def test_a_change_of_the_picture_is_told_and_what_is_done_is_written(run, model_folder, tmp_path):
     folder = tmp_path / "frames"
     folder.mkdir()

@@ -180,3 +180,13 @@ def test_the_bundled_model_is_found_beside_the_package():
         model, tokenizer, provenance = load_model("compact")
         assert sum(p.numel() for p in model.parameters()) <= 7_000_000
         assert tokenizer.encode(["left lung"]).shape[0] == 1 and provenance.licence
+
+
+def test_the_folder_of_a_training_is_told_from_its_model(tmp_path):
+    (tmp_path / "state.pt").touch()
+    with pytest.raises(CheckpointError, match="has not ended: go on with it first"):
+        load_model(tmp_path)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").touch()
+    with pytest.raises(CheckpointError, match=r"did you mean .*model\?"):
+        load_model(tmp_path)

@@ -41,6 +41,11 @@ class StructurePrompts:
         structure = self.structure
         return f"{structure.name} (as {structure.part_of})" if structure.part_of else structure.name
 
+    @property
+    def understood(self) -> list[str]:
+        """What was read otherwise than typed."""
+        return [f'"{typed}" was read as "{meant}"' for typed, meant in self.corrections]
+
 
 def read_prompts(
     texts: Sequence[str],

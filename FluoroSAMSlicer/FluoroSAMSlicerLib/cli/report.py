@@ -32,11 +32,6 @@ class Finding:
         return [int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])]
 
     @property
-    def understood(self) -> list[str]:
-        """What was read otherwise than typed."""
-        return [f'"{typed}" was read as "{meant}"' for typed, meant in self.asked.corrections]
-
-    @property
     def pixels(self) -> int:
         return int(self.prediction.mask.sum())
 
@@ -55,7 +50,7 @@ class ImageReport:
     @property
     def notes(self) -> list[str]:
         """What the user should know of how the masks were made, each once."""
-        notes = (note for f in self.findings for note in (*f.understood, *f.prediction.notes))
+        notes = (note for f in self.findings for note in (*f.asked.understood, *f.prediction.notes))
         return list(dict.fromkeys(notes))
 
     def to_dict(self) -> dict:

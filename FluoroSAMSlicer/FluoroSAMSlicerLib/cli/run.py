@@ -106,13 +106,15 @@ def segment_run(
         report = _followed(wanted, prompts, predictor, stopped)
         seconds = time.perf_counter() - clock
     result, done = report.result, len(report.done)
-    files = _write(folder, report, predictor, with_overlay, with_json, with_dicom)
+    files, refused = _write(folder, report, predictor, with_overlay, with_json, with_dicom)
     rate = f"{seconds:.1f} s ({len(result.frames) / max(seconds, 1e-3):.1f} a second)"
     click.echo(f"{wanted.source}: {done} of {counted(len(report.wanted), 'frame')}, {rate}")
     for line in (*report.lines(), *(str(folder / name) for name in files)):
         click.echo(f"  {line}")
     if result.cancelled:
         raise KeyboardInterrupt(f"stopped after {counted(done, 'frame')}; what was done is written")
+    if refused:
+        raise Failure(f"no DICOM SEG was written, the other files were: {refused}")
 
 
 def _followed(wanted: WantedFrames, prompts, predictor: Predictor, stopped) -> RunReport:
@@ -125,15 +127,19 @@ def _followed(wanted: WantedFrames, prompts, predictor: Predictor, stopped) -> R
     return RunReport(wanted.source, run, prompts, result, frames, wanted.missing)
 
 
-def _write(folder: Path, report: RunReport, predictor, with_overlay, with_json, with_dicom) -> list[str]:
-    """The files of a run, in ``folder``, all or none; their names."""
+def _write(
+    folder: Path, report: RunReport, predictor, with_overlay, with_json, with_dicom
+) -> tuple[list[str], str]:
+    """The files of a run, in ``folder``, all or none: their names, and why there is no DICOM SEG, if there should be.
+    """
+    from ..mrml.export import ExportError
     from ..runs.label_sequence import SUFFIX, write_label_sequence
 
     stem = unique_stems([report.source])[0]
     frames = report.done
     first = report.run.radiograph(frames[0].frame)
     named = [(one.structure.name, one.structure.color) for one in report.prompts]
-    names = [f"{stem}{SUFFIX}", f"{stem}.csv"]
+    names, refused = [f"{stem}{SUFFIX}", f"{stem}.csv"], ""
     with staged(folder) as stage:
         numbers = [one.frame for one in frames]
         write_label_sequence(stage / names[0], frames, numbers, named, first.size, first.spacing)
@@ -141,17 +147,23 @@ def _write(folder: Path, report: RunReport, predictor, with_overlay, with_json, 
         if with_dicom:
             from ..mrml.export.dicom_seg_run import FrameOfRun, write_dicom_seg_run
 
-            names.append(f"{stem}.seg.dcm")
             drawn = [FrameOfRun(one.frame, one.masks) for one in frames]
-            write_dicom_seg_run(
-                stage / names[-1], report.source, [one.structure for one in report.prompts], drawn
-            )
+            structures = [one.structure for one in report.prompts]
+            try:
+                write_dicom_seg_run(stage / f"{stem}.seg.dcm", report.source, structures, drawn)
+                names.append(f"{stem}.seg.dcm")
+            except ExportError as error:
+                refused = str(error)
         if with_overlay:
             names += _draw(stage, stem, report)
         if with_json:
             names.append(f"{stem}.json")
             write_json(stage / names[-1], report.to_dict(predictor.name, names))
-    return names
+    # Pictures that an earlier call left would tell of frames that the table does not.
+    for picture in (folder / f"{stem}_frames").glob("[0-9]*.png"):
+        if f"{picture.parent.name}/{picture.name}" not in names:
+            picture.unlink()
+    return names, refused
 
 
 def _draw(stage: Path, stem: str, report: RunReport) -> list[str]:

@@ -78,7 +78,8 @@ class RunReport:
             frames = listed([number + 1 for number in self.missing])
             is_are = "is" if len(self.missing) == 1 else "are"
             gone = [f"{frames} {is_are} not there; the run has {counted(self.run.count, 'frame')}"]
-        return [*gone, *self.run.notes]
+        read = (note for asked in self.prompts for note in asked.understood)
+        return [*gone, *dict.fromkeys(read), *self.run.notes]
 
     def lines(self) -> Iterator[str]:
         """What was found and what to look at, for a terminal."""

@@ -148,6 +148,8 @@ def _following(images: Sequence[Path], frame: int | None, frames: str, start: in
         )
 
     def follow(prompts, load, folder, invert, with_overlay, with_json, with_dicom) -> None:
+        if with_dicom and images[0].is_dir():
+            raise click.UsageError("--dicom-seg refers to one DICOM file of many frames; a folder of frames has none")
         wanted = wanted_frames(images[0], prompts, numbers, begin, invert)
         segment_run(wanted, prompts, load(), folder, with_overlay, with_json, with_dicom)
 

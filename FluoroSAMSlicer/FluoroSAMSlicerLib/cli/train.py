@@ -45,7 +45,7 @@ def train(
     ImageNet's weights. With --recipe, a bundled model is made anew: its images are rendered from the labelled CTs of
     --bodies as they are needed.
 
-    DIR/log.csv has one line a step. The same command goes on where it was stopped.
+    DIR/log.csv has one line a step. The same command goes on where it was stopped; the model is written at the end.
 
     \b
     fluorosam train set --from compact --output pelvis
@@ -143,7 +143,8 @@ def _done(training, write, folder, minutes, workers) -> str:
         training.run(float("inf") if minutes is None else minutes, workers, on_step=_counting(bar))
     if training.step < training.course.steps:
         return (
-            f"{folder}: stopped after step {training.step} of {training.course.steps}; run the same to go on"
+            f"{folder}: stopped after step {training.step} of {training.course.steps}, there is no model yet; "
+            "run the same to go on"
         )
     return f"{write()}: trained for {training.step} steps"
 

@@ -145,7 +145,7 @@ def read_description(folder: Path) -> tuple[dict[str, Any], FluoroSAMConfig, Pro
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as problem:
-        raise CheckpointError(f"{folder}: there is no model here ({CONFIG} is absent)") from problem
+        raise CheckpointError(f"{folder}: there is no model here ({CONFIG} is absent){_hint(folder)}") from problem
     except (OSError, ValueError) as problem:
         raise CheckpointError(f"{path}: the model's description cannot be read ({problem})") from problem
     try:
@@ -226,3 +226,12 @@ def _write(folder: Path, contents: Mapping[str, bytes]) -> None:
 
 def _resources() -> Path:
     return resource_folder()
+
+
+def _hint(folder: Path) -> str:
+    """What somebody meant who gave the folder of a training."""
+    if (folder / "model" / CONFIG).is_file():
+        return f"; did you mean {folder / 'model'}?"
+    if (folder / "state.pt").is_file():
+        return "; its training has not ended: go on with it first"
+    return ""
