@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +12,8 @@ from FluoroSAMSlicerLib.dataset.quick.bodies import with_jaws
 from FluoroSAMSlicerLib.dataset.quick.panoramic import Ghost, arch_of, draw_panoramic
 from FluoroSAMSlicerLib.dataset.quick.regions import Place
 from FluoroSAMSlicerLib.dataset.quick.resampling import boxes_of
+from own_process import run
 
-PACKAGE = Path(__file__).resolve().parents[2] / "FluoroSAMSlicer"
 SIDE, MM = 96, 1.5
 JAW, RIGHT, LEFT, SPINE = 1, 2, 3, 4
 TALL_MM, PINS_DEG = 40.0, 50.0
@@ -124,16 +120,6 @@ def test_pixels_can_be_more_and_the_field_stays():
     assert np.corrcoef(few.ravel(), halved.ravel())[0, 1] > 0.93
     fine, coarse = (staged.views[0].geometry.resized(side).pixel_mm for side in (96, 48))
     assert np.allclose(2 * fine, coarse, rtol=0.03)
-
-
-def run(code: str, *arguments, **more: str) -> str:
-    paths = os.pathsep.join(filter(None, (str(PACKAGE), os.environ.get("PYTHONPATH", ""))))
-    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **more}
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from FluoroSAMSlicerLib.dataset import DatasetError
 from FluoroSAMSlicerLib.dataset.quick import load_packed, pack, stage, staging
-
-PACKAGE = Path(__file__).resolve().parents[2] / "FluoroSAMSlicer"
+from own_process import run
 
 
 @pytest.fixture(scope="module")
@@ -25,16 +19,6 @@ def only(bodies, name: str):
     found = load_packed(bodies.files[0].parent)
     found.places = [places if own == name else () for own, places in zip(found.names, found.places, strict=True)]
     return found
-
-
-def run(code: str, *arguments, **more: str) -> str:
-    paths = os.pathsep.join(filter(None, (str(PACKAGE), os.environ.get("PYTHONPATH", ""))))
-    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **more}
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_a_staging_depends_on_seed_and_number_only(bodies):
