@@ -7,27 +7,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from .attention import Attention
 from .config import TextSettings
 
 TOKEN, POSITION = 0.02, 0.01
 """Standard deviations of embeddings before training, as in the paper's code."""
-
-
-class Attention(nn.Module):
-    """Each token of (B, L, W) looks at itself and those before it."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.q_proj, self.k_proj, self.v_proj, self.out_proj = (nn.Linear(width, width) for _ in range(4))
-
-    def forward(self, x: Tensor) -> Tensor:
-        given = (project(x) for project in (self.q_proj, self.k_proj, self.v_proj))
-        heads = (one.unflatten(-1, (self.heads, -1)).transpose(1, 2) for one in given)
-        seen = F.scaled_dot_product_attention(*heads, is_causal=True)
-        return self.out_proj(seen.transpose(1, 2).flatten(2))
 
 
 class Perceptron(nn.Module):
@@ -46,10 +31,11 @@ class Layer(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.layer_norm1, self.layer_norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.self_attn, self.mlp = Attention(width, heads), Perceptron(width)
+        self.self_attn, self.mlp = Attention(width, width, heads, causal=True), Perceptron(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.self_attn(self.layer_norm1(x))
+        normed = self.layer_norm1(x)
+        x = x + self.self_attn(normed, normed, normed)
         return x + self.mlp(self.layer_norm2(x))
 
 

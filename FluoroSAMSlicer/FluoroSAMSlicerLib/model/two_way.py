@@ -13,25 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .attention import Attention
 from .config import FluoroSAMConfig
 
 NARROWED = 2
 """By how much attention between tokens and image is narrower than the model."""
-
-
-class Attention(nn.Module):
-    """Multi-head attention of (B, T, C) to (B, N, C) in ``inner`` channels, which the heads share."""
-
-    def __init__(self, width: int, inner: int, heads: int) -> None:
-        super().__init__()
-        self.heads, self.inner, self.scaling = heads, inner, (inner // heads) ** -0.5
-        self.q_proj, self.k_proj, self.v_proj = (nn.Linear(width, inner) for _ in range(3))
-        self.out_proj = nn.Linear(inner, width)
-
-    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        given = (self.q_proj(query), self.k_proj(key), self.v_proj(value))
-        seen = F.scaled_dot_product_attention(*(_heads(self, one) for one in given))
-        return self.out_proj(seen.transpose(1, 2).flatten(2))
 
 
 class Perceptron(nn.Module):
@@ -119,7 +105,7 @@ def _plain(attention: Attention, queries: Tensor, keys: Tensor, values: Tensor) 
 
 def tokens_to_image(attention: Attention, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Tokens ``queries`` (B, T, C) look at pixels ``keys`` and ``values`` (B, N, C); the answer is (B, T, C)."""
-    own = _heads(attention, attention.q_proj(queries))
+    own = attention.by_heads(attention.q_proj(queries))
     # The bias of the keys shifts all scores of a token alike, which softmax does not see.
     carried = own @ _by_head(attention, attention.k_proj.weight)
     scores = carried.flatten(1, 2) @ keys.transpose(1, 2)
@@ -131,20 +117,15 @@ def tokens_to_image(attention: Attention, queries: Tensor, keys: Tensor, values:
 
 def image_to_tokens(attention: Attention, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Pixels ``queries`` (B, N, C) look at tokens ``keys`` and ``values`` (B, T, C); the answer is (B, N, C)."""
-    own = _heads(attention, attention.k_proj(keys)) * attention.scaling
+    own = attention.by_heads(attention.k_proj(keys)) * attention.scaling
     carried = (own @ _by_head(attention, attention.q_proj.weight)).flatten(1, 2)
     bias = attention.q_proj.bias.view(attention.heads, -1, 1)
     scores = torch.baddbmm((own @ bias).flatten(1, 2), carried, queries.transpose(1, 2))
     # Pixels last: softmax over a handful of neighbouring numbers is several times slower.
     weights = scores.unflatten(1, own.shape[1:3]).softmax(2).flatten(1, 2).transpose(1, 2)
     out = attention.out_proj.weight.t().unflatten(0, (attention.heads, -1))
-    offered = (_heads(attention, attention.v_proj(values)) @ out).flatten(1, 2)
+    offered = (attention.by_heads(attention.v_proj(values)) @ out).flatten(1, 2)
     return torch.baddbmm(attention.out_proj.bias, weights, offered)
-
-
-def _heads(attention: Attention, projected: Tensor) -> Tensor:
-    """(B, T, h * d) as (B, h, T, d)."""
-    return projected.unflatten(-1, (attention.heads, -1)).transpose(1, 2)
 
 
 def _by_head(attention: Attention, weight: Tensor) -> Tensor:
