@@ -47,10 +47,10 @@ def _limb(name, centre, field_mm, weight, joint=False, finest_mm=2.5, **more) ->
 
 
 REGIONS = (
-    Region("chest", ("left lung upper lobe", "right lung lower lobe"), (300, 440), 13, lateral=0.2, oblique=0.03),
+    Region("chest", ("left lung upper lobe", "right lung lower lobe"), (300, 440), 10, lateral=0.25, oblique=0.04),
     # The clavicles of a standing patient lie on the lungs; of scans with raised arms they do so from above only.
-    Region("chest", ("left lung upper lobe", "right lung lower lobe"), (300, 440), 7, lateral=0.0, oblique=0.0,
-           tilt_deg=-20, tilt_sd_deg=9),
+    Region("chest", ("left lung upper lobe", "right lung lower lobe"), (300, 440), 10, lateral=0.0, oblique=0.0,
+           tilt_deg=-22, tilt_sd_deg=10),
     Region("ribs", ("{side}rib 4", "{side}rib 9"), (200, 340), 2, lateral=0.0, oblique=0.5),
     Region("abdomen", ("L2 vertebra",), (220, 440), 11, lateral=0.2, oblique=0.12),
     Region("thoracic spine", ("T7 vertebra",), (180, 380), 3, lateral=0.5),
@@ -61,7 +61,7 @@ REGIONS = (
     Region("pelvis", ("left hip bone", "right hip bone"), (260, 440), 10, lateral=0.08, oblique=0.15),
     Region("hip", ("{side}hip bone", "{side}femur"), (140, 280), 5, True, lateral=0.15, oblique=0.15),
     Region("shoulder", ("{side}scapula", "{side}humerus"), (120, 260), 6, True, lateral=0.1, oblique=0.3),
-    Region("clavicle", ("{side}clavicle",), (140, 240), 1.5, lateral=0.0, tilt_deg=12),
+    Region("clavicle", ("{side}clavicle",), (140, 240), 1.5, lateral=0.0, tilt_deg=-3, tilt_sd_deg=15),
     Region("skull", ("sphenoid bone",), (200, 320), 6, lateral=0.5, finest_mm=1.6),
     Region("face", ("mandible",), (120, 240), 2, lateral=0.45, finest_mm=1.6),
     Region("thighs", ("left femur", "right femur"), (300, 480), 2, lateral=0.0, oblique=0.1, whole_mm=250),
