@@ -48,7 +48,7 @@ class RunReport:
             for one in answers.masks:
                 x, y = ("", "") if one.centroid is None else (f"{value:.2f}" for value in one.centroid)
                 area = "" if spacing is None else f"{one.area * spacing[0] * spacing[1]:.2f}"
-                known = f"{one.score:.4f}", f"{one.overlap:.4f}", one.doubt
+                known = f"{one.score:.4f}", f"{one.overlap:.4f}" if one.area else "", one.doubt
                 yield answers.frame + 1, when, one.name, one.area, area, x, y, *known
 
     def to_dict(self, model: str, files: Iterable[str]) -> dict:
