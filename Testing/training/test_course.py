@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from FluoroSAMSlicerLib.dataset import DatasetError, open_training_images
+from FluoroSAMSlicerLib.dataset.quick.packing import write
 from FluoroSAMSlicerLib.model import Provenance, load_model
 from FluoroSAMSlicerLib.training import exposures
 from FluoroSAMSlicerLib.training.course import Course, Training
@@ -34,6 +35,20 @@ SIZE = 64
 @pytest.fixture(scope="module")
 def stream(packed_dolls):
     return ExposureStream(packed_dolls, SIZE, bodies=2, views=2, seed=4)
+
+
+def test_nothing_is_absent_of_a_body_that_shows_more_than_is_labelled(packed_dolls, tmp_path, stream):
+    name = stream.packed.names[0]
+    write(dataclasses.replace(stream.packed[0].body, name=name), tmp_path / f"{name}.npz", complete=False)
+    for file in sorted(packed_dolls.glob("*.npz"))[1:]:
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    partly = ExposureStream(tmp_path, SIZE, bodies=2, views=2, seed=4)
+    assert partly.packed.complete == [False, *[True] * (len(partly.packed) - 1)]
+    assert partly.names == stream.names
+    sure, all_sure = partly.asking.known[name], stream.asking.known[name]
+    assert sure.sum() < all_sure.sum()
+    present = [number for number, one in enumerate(stream.names) if one in stream.packed[0].body.structures]
+    assert sure[present].all()
 
 
 @pytest.fixture

@@ -115,7 +115,10 @@ class _Catalogue:
 
     def __init__(self, packed):
         self._entries = [
-            {"body": name, "masks": [(structure,) for structure in packed[n].body.structures]}
+            {
+                "body": name, "masks": [(structure,) for structure in packed[n].body.structures],
+                "complete": packed.complete[n],
+            }  # fmt: skip
             for n, name in enumerate(packed.names)
         ]
 

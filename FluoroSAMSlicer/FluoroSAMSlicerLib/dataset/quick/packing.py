@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,8 @@ def pack(ct_folder: Path | str, target_folder: Path | str, bodies=None) -> dict[
     """Write ``NAME.npz`` for every labelled CT of a folder but the held-out ones.
 
     ``ct_folder`` holds NAME_ct.nrrd or NAME_ct_synthetic.nrrd with NAME_labels.nrrd and NAME_labels.json;
-    ``bodies`` limits it to some names. Returns what was left out, by name with the reason. Raises
+    ``bodies`` limits it to some names. ``"complete": false`` in NAME_labels.json says that the scan shows more than
+    has a label: of such a body nothing is taken as absent. Returns what was left out, by name with the reason. Raises
     :class:`DatasetError` where a folder holds none, or cannot be written.
     """
     ct_folder, target_folder = Path(ct_folder), Path(target_folder)
@@ -47,15 +49,17 @@ def pack(ct_folder: Path | str, target_folder: Path | str, bodies=None) -> dict[
         if ct is None:
             left_out[name] = "no NAME_ct.nrrd or NAME_ct_synthetic.nrrd beside its labels"
             continue
-        write(replace(Body.read(ct, labels), name=name), target_folder / f"{name}.npz")
+        body = replace(Body.read(ct, labels), name=name)
+        complete = json.loads(labels.with_suffix(".json").read_text("utf-8")).get("complete", True)
+        write(body, target_folder / f"{name}.npz", complete)
         packed += 1
     if not packed:
         raise DatasetError(f"{ct_folder}: holds no NAME_labels.nrrd with its CT; choose the folder of bodies")
     return left_out
 
 
-def write(body: Body, path: Path) -> None:
-    """One body to one archive, at once or not at all."""
+def write(body: Body, path: Path, complete: bool = True) -> None:
+    """One body to one archive, at once or not at all; ``complete``: all that it shows has a label."""
     places = places_of(body)
     spacing = next((mm for start, mm in SPACING_MM.items() if body.name.startswith(start)), 2.2)
     small = coarse(compact(trimmed(body)), spacing)
@@ -74,6 +78,7 @@ def write(body: Body, path: Path) -> None:
                 regions=np.array([place.region.name for place in places]),
                 region_numbers=np.array([place.number for place in places], np.uint16),
                 centres=np.array([place.centre for place in places]).reshape(-1, 3),
+                complete=complete,
             )
         os.replace(partial, path)
     except OSError as error:
