@@ -8,6 +8,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from FluoroSAMSlicerLib.anatomy import vocabulary
 from FluoroSAMSlicerLib.dataset import DatasetError, open_training_images
 from FluoroSAMSlicerLib.dataset.quick.packing import write
 from FluoroSAMSlicerLib.model import Provenance, load_model
@@ -37,18 +38,23 @@ def stream(packed_dolls):
     return ExposureStream(packed_dolls, SIZE, bodies=2, views=2, seed=4)
 
 
-def test_nothing_is_absent_of_a_body_that_shows_more_than_is_labelled(packed_dolls, tmp_path, stream):
+@pytest.mark.parametrize("complete", [False, ["bone"]])
+def test_what_a_body_may_show_without_a_label_is_not_absent(packed_dolls, tmp_path, stream, complete):
     name = stream.packed.names[0]
-    write(dataclasses.replace(stream.packed[0].body, name=name), tmp_path / f"{name}.npz", complete=False)
+    write(dataclasses.replace(stream.packed[0].body, name=name), tmp_path / f"{name}.npz", complete)
     for file in sorted(packed_dolls.glob("*.npz"))[1:]:
         (tmp_path / file.name).write_bytes(file.read_bytes())
     partly = ExposureStream(tmp_path, SIZE, bodies=2, views=2, seed=4)
-    assert partly.packed.complete == [False, *[True] * (len(partly.packed) - 1)]
+    assert partly.packed.complete == [complete, *[True] * (len(partly.packed) - 1)]
     assert partly.names == stream.names
-    sure, all_sure = partly.asking.known[name], stream.asking.known[name]
-    assert sure.sum() < all_sure.sum()
-    present = [number for number, one in enumerate(stream.names) if one in stream.packed[0].body.structures]
-    assert sure[present].all()
+    prompts, present = stream.asking.prompts, stream.packed[0].body.structures.keys()
+    elsewhere = {own for own in prompts.single if prompts.constituents[own].isdisjoint(present)}
+    absent, all_absent = (
+        elsewhere & {own for own, known in zip(one.names, one.asking.known[name], strict=True) if known}
+        for one in (partly, stream)
+    )
+    assert absent == {own for own in all_absent if complete and vocabulary()[own].category in complete}
+    assert len(absent) < len(all_absent)
 
 
 @pytest.fixture

@@ -61,17 +61,22 @@ class Prompts:
     def known(self, reader: ShardReader) -> dict[str, np.ndarray]:
         """By body, bool (names,): is a name, where it is not to be seen in a view, really not there?
 
-        Not if the body shows things of which it may be a part or a neighbour without a label of its own.
+        Not if the body shows things of which it may be a part or a neighbour without a label of its own, and not
+        where only other categories are ``complete``.
         """
         labelled: dict[str, set[str]] = {}
-        partly: set[str] = set()
+        complete: dict[str, bool | Collection[str]] = {}
         for number in range(len(reader)):
             entry = reader.entry(number)
             labelled.setdefault(entry["body"], set()).update(name for name, *_ in entry["masks"])
-            partly |= set() if entry.get("complete", True) else {entry["body"]}
+            if (own := entry.get("complete", True)) is not True:
+                complete[entry["body"]] = own
         known = {}
         for body, present in labelled.items():
-            absent = set() if body in partly else set(self.absent(present)) - IMPLANTS.keys()
+            absent = set(self.absent(present)) - IMPLANTS.keys()
+            if body in complete:
+                kinds = complete[body] or ()
+                absent = {name for name in absent if self.anatomy[name].category in kinds}
             known[body] = np.array(
                 [
                     name in absent or not self.askable.get(name, frozenset()).isdisjoint(present)

@@ -55,9 +55,9 @@ class PackedBody:
 class Bodies(Sequence):
     """The packed bodies of a folder, by number, in the order of their names.
 
-    ``names``, ``places``, ``spacing_mm`` and ``complete`` (is all that a body shows labelled?) are known at once;
-    voxels are read when a body is first asked for and kept. Raises :class:`DatasetError` for a folder without packed
-    bodies or an archive that cannot be read.
+    ``names``, ``places``, ``spacing_mm`` and ``complete`` (has all that a body shows a label, or all of which
+    categories?) are known at once; voxels are read when a body is first asked for and kept. Raises
+    :class:`DatasetError` for a folder without packed bodies or an archive that cannot be read.
     """
 
     def __init__(self, folder: Path | str):
@@ -67,12 +67,12 @@ class Bodies(Sequence):
         self.names = tuple(file.stem for file in self.files)
         self.places: list[tuple[Place, ...]] = []
         self.spacing_mm: list[float] = []
-        self.complete: list[bool] = []
+        self.complete: list[bool | list[str]] = []
         for file in self.files:
             with _opened(file) as archive:
                 self.places.append(_places(archive))
                 self.spacing_mm.append(float(archive["spacing"].min()))
-                self.complete.append(bool(archive.get("complete", True)))
+                self.complete.append(archive["complete"].tolist() if "complete" in archive else True)
         self._read: dict[int, PackedBody] = {}
 
     def __len__(self) -> int:

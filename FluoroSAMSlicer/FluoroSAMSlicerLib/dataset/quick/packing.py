@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,9 @@ SPACING_MM = {
 }  # fmt: skip
 """Voxel size by how a body's name begins, mm, by the first that fits; others get 2.2."""
 
+FLESH_WITHOUT_NAMES = ("hra", "verse", "spl_abdomen", "osim_leg", "bp3d_leg", "bmf")
+"""How the names of bodies begin that show the flesh of a trunk or a hip with few labels or none."""
+
 AIR_HU, HU_STEP = -1000, 24
 
 
@@ -30,8 +34,9 @@ def pack(ct_folder: Path | str, target_folder: Path | str, bodies=None) -> dict[
     """Write ``NAME.npz`` for every labelled CT of a folder but the held-out ones.
 
     ``ct_folder`` holds NAME_ct.nrrd or NAME_ct_synthetic.nrrd with NAME_labels.nrrd and NAME_labels.json;
-    ``bodies`` limits it to some names. ``"complete": false`` in NAME_labels.json says that the scan shows more than
-    has a label: of such a body nothing is taken as absent. Returns what was left out, by name with the reason. Raises
+    ``bodies`` limits it to some names. ``"complete"`` in NAME_labels.json is false where the scan shows more than has
+    a label, or lists the categories of which it does not, ``["bone"]`` where flesh was made up: what may be there
+    without a label is not taken as absent. Returns what was left out, by name with the reason. Raises
     :class:`DatasetError` where a folder holds none, or cannot be written.
     """
     ct_folder, target_folder = Path(ct_folder), Path(target_folder)
@@ -50,16 +55,20 @@ def pack(ct_folder: Path | str, target_folder: Path | str, bodies=None) -> dict[
             left_out[name] = "no NAME_ct.nrrd or NAME_ct_synthetic.nrrd beside its labels"
             continue
         body = replace(Body.read(ct, labels), name=name)
-        complete = json.loads(labels.with_suffix(".json").read_text("utf-8")).get("complete", True)
-        write(body, target_folder / f"{name}.npz", complete)
+        usual = ["bone"] if name.startswith(FLESH_WITHOUT_NAMES) else True
+        about = json.loads(labels.with_suffix(".json").read_text("utf-8"))
+        write(body, target_folder / f"{name}.npz", about.get("complete", usual))
         packed += 1
     if not packed:
         raise DatasetError(f"{ct_folder}: holds no NAME_labels.nrrd with its CT; choose the folder of bodies")
     return left_out
 
 
-def write(body: Body, path: Path, complete: bool = True) -> None:
-    """One body to one archive, at once or not at all; ``complete``: all that it shows has a label."""
+def write(body: Body, path: Path, complete: bool | Sequence[str] = True) -> None:
+    """One body to one archive, at once or not at all.
+
+    ``complete``: has all that it shows a label, or all of which categories?
+    """
     places = places_of(body)
     spacing = next((mm for start, mm in SPACING_MM.items() if body.name.startswith(start)), 2.2)
     small = coarse(compact(trimmed(body)), spacing)

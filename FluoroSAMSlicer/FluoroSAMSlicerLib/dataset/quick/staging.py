@@ -200,15 +200,20 @@ def drawn(bodies: Bodies, rng: np.random.Generator, apart: np.random.Generator) 
         numbers, rng = sorted(swept), apart
     weights = np.array([able[number][0][1].region.weight for number in numbers])
     choices = able[numbers[rng.choice(len(numbers), p=weights / weights.sum())]]
-    series = [bodies.names[which].split("_")[0] for which, _ in choices]
+    series = [_series(bodies.names[which]) for which, _ in choices]
     own = {which for which, _ in choices}
     share = []
     for (which, _), name in zip(choices, series, strict=True):
         places = sum(1 for other, _ in choices if other == which)
-        relatives = sum(1 for other in own if bodies.names[other].split("_")[0] == name)
+        relatives = sum(1 for other in own if _series(bodies.names[other]) == name)
         share.append((1.5 / relatives if relatives > 2 else 1.0) / places)
     share = np.array(share)
     return choices[rng.choice(len(choices), p=share / share.sum())]
+
+
+def _series(name: str) -> str:
+    """What bodies of one source and part share: "lenz_ankle" of "lenz_ankle_left_06"."""
+    return "_".join(name.split("_")[:2])
 
 
 def kept(place: Place, body) -> tuple[float, float]:
