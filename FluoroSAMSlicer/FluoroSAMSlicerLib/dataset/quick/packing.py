@@ -57,7 +57,8 @@ def pack(ct_folder: Path | str, target_folder: Path | str, bodies=None) -> dict[
         body = replace(Body.read(ct, labels), name=name)
         usual = ["bone"] if name.startswith(FLESH_WITHOUT_NAMES) else True
         about = json.loads(labels.with_suffix(".json").read_text("utf-8"))
-        write(body, target_folder / f"{name}.npz", about.get("complete", usual))
+        complete = about.get("complete", usual) if isinstance(about, dict) else usual
+        write(body, target_folder / f"{name}.npz", complete)
         packed += 1
     if not packed:
         raise DatasetError(f"{ct_folder}: holds no NAME_labels.nrrd with its CT; choose the folder of bodies")
