@@ -105,6 +105,20 @@ def test_panoramic_pictures_are_wide_and_show_the_jaw(packed_dolls, monkeypatch)
         assert covered[place].any()
 
 
+def test_a_structure_of_which_too_little_is_seen_for_a_mask_is_not_absent(stream):
+    body, own = stream.packed.names[0], stream.packed[0].body.structures
+    hidden = next(name for name in own if name in stream.asking.position)
+
+    def absent(traces) -> set[str]:
+        found = set()
+        for seed in range(60):
+            names, _ = stream.asking.choose(body, {}, (SIZE, SIZE), np.random.default_rng(seed), traces)
+            found |= {stream.names[n] for n in names[PRESENT:].tolist() if n >= 0}
+        return found
+
+    assert hidden in absent(()) and hidden not in absent({hidden})
+
+
 def test_names_asked_for_are_what_the_body_shows_and_absent_ones_cover_nothing(stream):
     asked = set()
     for step in range(6):

@@ -62,6 +62,7 @@ class ExposureStream(Stream):
     def _image(self, staged, exposures, view: int, rng: np.random.Generator) -> tuple[Plates, Tensor, Tensor]:
         found = self.rule.masks(staged.structures, exposures.values, exposures.path[view])
         masks = {one.structure: one.mask for one in found}
+        traces = frozenset(masks)
         drawing = Drawing(np.zeros((self.size, self.size), np.float32))
         if rng.random() < IMPLANTS:
             drawing = draw_implants(drawing.metal.shape, rng)
@@ -83,7 +84,7 @@ class ExposureStream(Stream):
             visible = visible & shown[:, None]
         masks = {name: mask[rows, columns] & visible for name, mask in masks.items()}
         masks = {name: mask for name, mask in masks.items() if mask.sum() >= SMALLEST * mask.size}
-        names, drawn = self.asking.choose(staged.body, masks, visible.shape, rng)
+        names, drawn = self.asking.choose(staged.body, masks, visible.shape, rng, traces)
         return plates, covered_cells(drawn, self.size), names
 
     def _frame(self, rng: np.random.Generator) -> tuple[slice, slice]:

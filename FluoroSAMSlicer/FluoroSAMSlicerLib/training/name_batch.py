@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,9 +76,13 @@ class Asking:
         self.opposite = {name: prompts.anatomy.mirrored(name) for name in sided}
 
     def choose(
-        self, body: str, masks: Mapping[str, np.ndarray], shape: tuple[int, int], rng: np.random.Generator
-    ) -> tuple[Tensor, np.ndarray]:
-        """Positions (N,) of names of an image that shows ``masks``, bool (h, w), and their masks uint8 (N, h, w)."""
+        self, body: str, masks: Mapping[str, np.ndarray], shape: tuple[int, int], rng: np.random.Generator,
+        traces: Collection[str] = (),
+    ) -> tuple[Tensor, np.ndarray]:  # fmt: skip
+        """Positions (N,) of names of an image that shows ``masks``, bool (h, w), and their masks uint8 (N, h, w).
+
+        ``traces`` are structures of which there may be too little for a mask: they are not absent either.
+        """
         parts = self.prompts.masks(masks)
         wanted = {name: tuple(own) for name, own in parts.items()} | {
             name: (name,) for name in masks if name not in parts and name in self.position
@@ -96,8 +100,9 @@ class Asking:
                 for part in wanted[names[number]]:
                     drawn[place] |= masks[part]
         # What is there, but of the other side, is not asked for: of a single limb nobody sees the side.
-        never = {self.position[name] for name in wanted}
-        never |= {self.position[o] for name in wanted if (o := self.opposite.get(name)) in self.position}
+        shown = wanted.keys() | self.prompts.masks(traces).keys()
+        never = {self.position[name] for name in shown}
+        never |= {self.position[o] for name in shown if (o := self.opposite.get(name)) in self.position}
         absent = [number for number in np.flatnonzero(self.known[body]) if number not in never]
         if absent:
             more = rng.choice(absent, min(ABSENT, len(absent)), replace=False)
