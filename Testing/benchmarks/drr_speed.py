@@ -13,7 +13,12 @@ Tried for the exact march on an AMD processor (Zen 4) and no faster, as shares o
 pieces a slab without branches (image 1.42), changes of label noted without branches (labels 1.02), rows of voxels
 padded to no power of two (image 1.00, labels 1.02), marks on one side of a surface alone (labels 1.01), or by face
 in the low bits (labels 1.01). With all voxels of one colour the march with labels still took 1.15 of the image,
-with the colours 1.25: the rest is what a changing colour costs. Not reached: 1.15 with a hundred labels.
+with the colours 1.25: the rest is what a changing colour costs.
+
+What helped there, all three together (image 0.95 of its time, with a hundred labels 0.78): label planes whose memory
+is taken a page of 4 KB at a time instead of 2 MB, since most of a plane stays zero; where the colour changes, voxel
+and place side by side in one array; and voxels read ahead of a tile whose rays run along rows. Image with a hundred
+labels 1.50 to 1.23 of the image, exact march 4.0 to 4.05 times plastimatch. Not reached: 1.15, and 4.5.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -218,11 +220,28 @@ def _label_output(values, size, silhouettes: bool) -> tuple[np.ndarray | None, n
         raise VolumeError("the label maps hold none of the labels wanted: every voxel is background")
     width, height = size
     if silhouettes:
-        return None, np.zeros((-(-len(values) // 64), height, width), dtype=np.uint64)
+        return None, _zeros((-(-len(values) // 64), height, width), np.uint64)
     need = len(values) * height * width * 4
     if need > _LARGEST_LABEL_STACK_BYTES:
         raise DRRError(
             f"{len(values)} labels at {width} x {height} pixels need {need / 2**30:.1f} GiB; "
             "project fewer labels at a time, silhouettes only, or a smaller detector"
         )
-    return np.zeros((len(values), height, width), dtype=np.float32), None
+    return _zeros((len(values), height, width), np.float32), None
+
+
+def _zeros(shape: tuple[int, ...], dtype) -> np.ndarray:
+    """Zeros that take memory only where they are written, a page of 4 KB at a time.
+
+    Most of a stack of label planes stays zero. For large arrays numpy asks Linux for pages of 2 MB, so that nearly
+    all of the stack would be cleared: an eighth of the time of a projection of 100 labels.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if hasattr(mmap, "MADV_NOHUGEPAGE") and size:
+        try:
+            pages = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            pages.madvise(mmap.MADV_NOHUGEPAGE)
+            return np.frombuffer(pages, dtype).reshape(shape)
+        except OSError:  # a kernel without such pages, or no memory, which numpy tells better
+            pass
+    return np.zeros(shape, dtype)

@@ -9,8 +9,8 @@ same sum as Siddon's, with about a quarter of the work a voxel. All of it is who
 Runs between two planes are a few voxels long: unrolled or vectorised, as compilers like to, they take longer. The
 way out of their loop, at another colour (``colours``), keeps compilers from it, without labels too.
 That loop needs all registers there are, so it is a function of its own, and of labels it only notes where they
-change. Lengths are gathered for a tile before they are written, as planes of a label stack lie at distances at
-which they push each other out of the cache.
+change, voxel and place side by side in one array. Lengths are gathered for a tile before they are written, as
+planes of a label stack lie at distances at which they push each other out of the cache.
 
 Parallelism is by threads over tiles of the detector with the GIL released, not by numba's own threading
 layers: those differ by platform, and some forbid concurrent calls or a later fork.
@@ -69,10 +69,13 @@ def _march_tiles(
         if label_bits is not None:
             planes = 64 * len(label_bits)
         paths, met = np.zeros((planes + 1, 16, 16), np.float32), np.zeros(planes + 1, np.bool_)
-    event_at, event_u = np.empty(longest, np.int64), np.empty(longest, np.int64)
+    events = np.empty(2 * longest, np.int64)
     for tile in range(first_tile, last_tile):
         row_start = (tile // tiles_across) * 16
         column_start = (tile % tiles_across) * 16
+        events[0] = read_ahead(  # what is read has to go somewhere, or compilers leave it out
+            voxels, size, stride, origin, to_column, to_row, source, row_start, column_start
+        )
         for row in range(row_start, min(row_start + 16, height)):
             for lane in range(min(16, width - column_start)):
                 column = column_start + lane
@@ -195,18 +198,18 @@ def _march_tiles(
                         hop_c = np.int64(min(gap_c * UNIT + 0.5, _FAR))
                     step_b = step_b if db > 0.0 else -step_b
                     step_c = step_c if dc > 0.0 else -step_c
-                    whole, shares, more, grams, events = climb(
+                    whole, shares, more, grams, count = climb(
                         voxels, room, at, step_a, step_b, step_c, next_b, next_c, hop_b, hop_c,
-                        np.int64(slabs) << BITS, densities, lowest, event_at, event_u,
+                        np.int64(slabs) << BITS, densities, lowest, events,
                     )  # fmt: skip
                     if densities is not None:
                         soft += more[0] + grams[0]
                         bone += more[1] + grams[1]
                         metal += more[2] + grams[2]
                     if labels is not None:
-                        for event in range(np.int64(events)):
-                            slot = slots[labels[np.uint64(event_at[event])]]
-                            length = (event_u[event + 1] - event_u[event]) * unit_mm
+                        for event in range(0, np.int64(count), 2):
+                            slot = slots[labels[np.uint64(events[event])]]
+                            length = (events[event + 3] - events[event + 1]) * unit_mm
                             paths[slot, row - row_start, lane] += length
                             met[slot] = True
 
@@ -234,30 +237,63 @@ def _march_tiles(
                     paths[slot] = 0.0
 
 
+def _read_ahead(voxels, size, stride, origin, to_column, to_row, source, row, column):
+    """Read a voxel of every cache line (32 voxels) that a tile's rays meet, where they run along rows of voxels.
+
+    Such rays ask for one line after the other, and wait for each; here the reads wait together. Rays across rows,
+    which ask for a line a voxel, gain nothing. Returns the sum of what was read.
+    """
+    total = np.int64(0)
+    slope_j, slope_k = np.empty(4), np.empty(4)
+    for corner in range(4):
+        x = column + 15 * (corner & 1)
+        y = row + 15 * (corner >> 1)
+        di = origin[0] + x * to_column[0] + y * to_row[0] - source[0]
+        dj = origin[1] + x * to_column[1] + y * to_row[1] - source[1]
+        dk = origin[2] + x * to_column[2] + y * to_row[2] - source[2]
+        if abs(di) <= abs(dj) or abs(di) <= abs(dk):
+            return total
+        slope_j[corner], slope_k[corner] = dj / di, dk / di
+    for i in range(0, size[0], 32):
+        near, far = i - source[0], i + 32 - source[0]
+        low_j, high_j, low_k, high_k = np.inf, -np.inf, np.inf, -np.inf
+        for corner in range(4):
+            one, other = near * slope_j[corner], far * slope_j[corner]
+            low_j, high_j = min(low_j, one, other), max(high_j, one, other)
+            one, other = near * slope_k[corner], far * slope_k[corner]
+            low_k, high_k = min(low_k, one, other), max(high_k, one, other)
+        first_j, last_j = max(source[1] + low_j, 0.0), min(source[1] + high_j, size[1] - 1.0)
+        first_k, last_k = max(source[2] + low_k, 0.0), min(source[2] + high_k, size[2] - 1.0)
+        for k in range(int(first_k), int(math.floor(last_k)) + 1):
+            for j in range(int(first_j), int(math.floor(last_j)) + 1):
+                total += np.int64(voxels[np.uint64(i + j * stride[1] + k * stride[2])])
+    return total
+
+
 def _climb(
-    voxels, room, at, step_a, step_b, step_c, next_b, next_c, hop_b, hop_c, finish,
-    densities, lowest, event_at, event_u,
+    voxels, room, at, step_a, step_b, step_c, next_b, next_c, hop_b, hop_c, finish, densities, lowest, events,
 ):  # fmt: skip
     """Sum along a ray from its first whole slab, at voxel ``at``, to ``finish``; all positions in 1 / UNIT of a slab.
 
     next_b, next_c: the first planes of the other axes crossed; hop_b, hop_c: from one to the next. The voxel at
-    ``finish`` is read too. The voxels entered where the colour changes, the first included, go to ``event_at``, and
-    where that is to ``event_u``, which ends with ``finish``.
+    ``finish`` is read too. The voxels entered where the colour changes, the first included, go to ``events``, each
+    followed by where that is; the last of these is ``finish``, without a voxel.
 
     Returns the sum over whole slabs, and what crossings add to it in 1 / UNIT; both again for (soft, bone, metal),
-    the latter not in 1 / UNIT; and the number of events.
+    the latter not in 1 / UNIT; and how much of ``events`` is written, ``finish`` aside.
     """
     whole, shares = np.int64(0), np.int64(0)
     whole_soft, whole_bone, whole_metal = np.int64(0), np.int64(0), np.int64(0)
     soft, bone, metal = 0.0, 0.0, 0.0
-    done, band, events = np.int64(0), np.int64(0), np.uint64(0)
+    done, band, count = np.int64(0), np.int64(0), np.uint64(0)
     number, limit = np.int64(voxels[np.uint64(at)]), np.uint64(0)
     if room is not None:
         limit = np.uint64(room)
         band = number & -np.int64(room)
         number -= band
-        event_at[0], event_u[0] = at, 0
-        events = np.uint64(1)
+        events[0] = at
+        events[1] = 0
+        count = np.uint64(2)
     while True:
         if next_b < next_c:
             crossing = next_b
@@ -292,8 +328,9 @@ def _climb(
             number += band
             band = number & -np.int64(room)
             number -= band
-            event_at[events], event_u[events] = at, done << BITS
-            events += np.uint64(1)
+            events[count] = at
+            events[count + np.uint64(1)] = done << BITS
+            count += np.uint64(2)
         if crossing == finish:
             break
         at += step
@@ -304,8 +341,9 @@ def _climb(
                 entered += band
                 band = entered & -np.int64(room)
                 entered -= band
-                event_at[events], event_u[events] = at, crossing
-                events += np.uint64(1)
+                events[count] = at
+                events[count + np.uint64(1)] = crossing
+                count += np.uint64(2)
         share = crossing & _REST
         shares += share * (number - entered)
         if densities is not None:
@@ -315,10 +353,11 @@ def _climb(
             metal += share / UNIT * (densities[line, 2] - densities[other_line, 2])
         number = entered
     if room is not None:
-        event_u[events] = finish
-    return whole, shares, (whole_soft, whole_bone, whole_metal), (soft, bone, metal), events
+        events[count + np.uint64(1)] = finish
+    return whole, shares, (whole_soft, whole_bone, whole_metal), (soft, bone, metal), count
 
 
+read_ahead = numba.njit(nogil=True, error_model="numpy")(_read_ahead)
 climb = numba.njit(nogil=True, error_model="numpy")(_climb)
 
 
