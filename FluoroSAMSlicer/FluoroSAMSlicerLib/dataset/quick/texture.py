@@ -1,4 +1,4 @@
-"""Tissue that is not alike everywhere: gas in the gut, fat between and within muscles, spongy bone.
+"""Tissue that is not alike everywhere: gas in the gut, fat between and within muscles, spongy bone, sick lungs.
 
 Scans made of labels alone are smooth; pictures of people are not, and what was learned from smooth ones fails there.
 """
@@ -23,10 +23,16 @@ CLOUD_MM = (14.0, 40.0)
 FLESH_HU, SPONGY = 45.0, 0.2
 """By how much flesh varies, HU, and spongy bone, as a share of its density; both at most, standard deviations."""
 
+VESSELS_HU = 90.0
+"""By how much a lung varies from place to place, HU, at most, standard deviation."""
+
+DENSE, DENSE_HU = 0.4, (150.0, 700.0)
+"""Share of bodies with clouds in the lungs, as of pneumonia, and how much denser those are in their middle, HU."""
+
 SIDE = 48
 """Points on a side of the random tiles, which repeat."""
 
-NOTHING, FLESH, BONE, INSIDE = 0, 1, 2, 3
+FLESH, BONE, INSIDE, LUNG = 1, 2, 3, 4
 
 
 def give_texture(
@@ -40,7 +46,7 @@ def give_texture(
     for name, values in structures.items():
         values = [value for value in values if value < len(kind)]
         if "lung" in name:
-            kind[values] = NOTHING
+            kind[values] = LUNG
         elif vocabulary()[name].category == "bone":
             kind[values] = BONE
         elif name in GUT:
@@ -50,7 +56,8 @@ def give_texture(
     white = rng.standard_normal((SIDE,) * 3, np.float32)
     _kernel()(
         tissue, labels, kind, above, white, float(spacing_mm / rng.uniform(*CLOUD_MM)),
-        FLESH_HU * rng.random(), SPONGY * rng.random(),
+        FLESH_HU * rng.random(), SPONGY * rng.random(), VESSELS_HU * rng.random(),
+        rng.uniform(*DENSE_HU) if rng.random() < DENSE else 0.0, rng.uniform(0.2, 1.8),
     )  # fmt: skip
 
 
@@ -59,7 +66,7 @@ def _kernel():
     return compiled(_vary, fastmath=True)
 
 
-def _vary(tissue, labels, kind, above, white, scale, flesh, spongy):
+def _vary(tissue, labels, kind, above, white, scale, flesh, spongy, vessels, dense, level):
     nk, nj, ni = tissue.shape
     side = white.shape[0]
     line = np.empty(side, np.float32)
@@ -81,17 +88,20 @@ def _vary(tissue, labels, kind, above, white, scale, flesh, spongy):
                 hu = tissue[k, j, i]
                 label = labels[k, j, i]
                 own = kind[label]
-                if hu < -700 or own == 0:
+                if hu < -700 and own != 4:
                     continue
+                grain = white[(k >> 1) % side, (j >> 1) % side, (i >> 1) % side]
                 if own == 2:
-                    grain = white[(k >> 1) % side, (j >> 1) % side, (i >> 1) % side]
                     tissue[k, j, i] = int(min(max(hu * (1 + spongy * grain), -200.0), 2400.0))
                     continue
                 u = i * scale
                 a = int(u)
                 fu = u - a
                 cloud = 1.6 * (line[a % side] * (1 - fu) + line[(a + 1) % side] * fu)
-                if cloud > above[label]:
+                if own == 4:
+                    denser = vessels * grain + dense * min(max((cloud - level) * 1.5, 0.0), 1.0)
+                    tissue[k, j, i] = int(min(max(hu + denser, -990.0), 120.0))
+                elif cloud > above[label]:
                     tissue[k, j, i] = GAS_HU
                 elif own == 1:
                     tissue[k, j, i] = int(hu + flesh * cloud)
