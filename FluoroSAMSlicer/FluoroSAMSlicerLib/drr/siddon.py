@@ -32,6 +32,9 @@ DENSITY_UNIT = 2.0**-20
 BITS = np.int64(34)
 UNIT = 2.0**34
 """Crossings are counted in whole multiples of 1 / UNIT of a slab: 30000 of them add up to less than 1e-6."""
+APART = 4096.0
+"""Rows of voxels among the 256 rays of a tile from which on reading ahead costs more than it saves."""
+
 _REST = np.int64(2**34 - 1)
 _FAR = 2.0**61
 
@@ -241,7 +244,8 @@ def _read_ahead(voxels, size, stride, origin, to_column, to_row, source, row, co
     """Read a voxel of every cache line (32 voxels) that a tile's rays meet, where they run along rows of voxels.
 
     Such rays ask for one line after the other, and wait for each; here the reads wait together. Rays across rows,
-    which ask for a line a voxel, gain nothing. Returns the sum of what was read.
+    which ask for a line a voxel, gain nothing, nor do those so far apart that most lines are met by none of them
+    (`APART`). Returns the sum of what was read.
     """
     total = np.int64(0)
     slope_j, slope_k = np.empty(4), np.empty(4)
@@ -264,6 +268,8 @@ def _read_ahead(voxels, size, stride, origin, to_column, to_row, source, row, co
             low_k, high_k = min(low_k, one, other), max(high_k, one, other)
         first_j, last_j = max(source[1] + low_j, 0.0), min(source[1] + high_j, size[1] - 1.0)
         first_k, last_k = max(source[2] + low_k, 0.0), min(source[2] + high_k, size[2] - 1.0)
+        if (last_j - first_j) * (last_k - first_k) > APART:
+            return total
         for k in range(int(first_k), int(math.floor(last_k)) + 1):
             for j in range(int(first_j), int(math.floor(last_j)) + 1):
                 total += np.int64(voxels[np.uint64(i + j * stride[1] + k * stride[2])])
