@@ -20,6 +20,16 @@ is taken a page of 4 KB at a time instead of 2 MB, since most of a plane stays z
 and place side by side in one array; and voxels read ahead of a tile whose rays run along rows. Image with a hundred
 labels 1.50 to 1.23-1.26 of the image, exact march 4.0 to 4.05 times plastimatch. Not reached: 1.15, and 4.5. A
 hundred silhouettes, which have hardly any planes, take 1.22: what is left is in the loop.
+
+Where the image's time goes, with all voxels held in the nearest cache 0.73 of it, with one slice for all 0.78, and
+for the ends of rays without the march between them 0.07. Of what labels add, 0.24 to 0.25 of the image once planes
+are in memory and events side by side, half is what the loop does though no colour changes, 0.05 leaving it where one
+does, 0.04 reading labels, and 0.04 adding lengths up. Tried then, as shares of the time before: the next
+plane chosen without branches (image 1.12, labels 1.08), rare branches told to the compiler (image 0.99 to 1.05,
+labels 1.01 to 1.02), the loop ended by the voxel's place and not by a count (image 0.98, labels 1.10 to 1.18), the
+change of colour noted inside the loop (labels 1.19), the room for colours known when compiling (labels 1.19, as
+compilers then move the loop's sums), marks in the sign of a voxel in place of colours, on both sides of a surface or
+below it (labels 1.04), and lines read ahead for rays across rows too (those views, image 1.05 to 1.11).
 """
 
 from __future__ import annotations

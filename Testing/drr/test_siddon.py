@@ -19,6 +19,7 @@ def checked_march():
     checked = numba.njit(boundscheck=True, error_model="numpy")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(siddon, "climb", checked(siddon._climb))
+        patch.setattr(siddon, "read_ahead", checked(siddon._read_ahead))
         yield checked(siddon._march_tiles)
 
 
