@@ -84,22 +84,22 @@ def _vary(tissue, labels, kind, above, white, scale, flesh, spongy, vessels, den
                 line[a] = (white[c0, b0, a] * (1 - fv) + white[c0, b1, a] * fv) * (1 - fw) + (
                     white[c1, b0, a] * (1 - fv) + white[c1, b1, a] * fv
                 ) * fw
+            grains = white[(k >> 1) % side, (j >> 1) % side]
             for i in range(ni):
                 hu = tissue[k, j, i]
                 label = labels[k, j, i]
                 own = kind[label]
                 if hu < -700 and own != 4:
                     continue
-                grain = white[(k >> 1) % side, (j >> 1) % side, (i >> 1) % side]
                 if own == 2:
-                    tissue[k, j, i] = int(min(max(hu * (1 + spongy * grain), -200.0), 2400.0))
+                    tissue[k, j, i] = int(min(max(hu * (1 + spongy * grains[(i >> 1) % side]), -200.0), 2400.0))
                     continue
                 u = i * scale
                 a = int(u)
                 fu = u - a
                 cloud = 1.6 * (line[a % side] * (1 - fu) + line[(a + 1) % side] * fu)
                 if own == 4:
-                    denser = vessels * grain + dense * min(max((cloud - level) * 1.5, 0.0), 1.0)
+                    denser = vessels * grains[(i >> 1) % side] + dense * min(max((cloud - level) * 1.5, 0.0), 1.0)
                     tissue[k, j, i] = int(min(max(hu + denser, -990.0), 120.0))
                 elif cloud > above[label]:
                     tissue[k, j, i] = GAS_HU
