@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 import torch
 from FluoroSAMSlicerLib.model.clip_text import TextTower
 from FluoroSAMSlicerLib.model.feed_forward import FeedForward
 from FluoroSAMSlicerLib.model.two_way import TwoWayTransformer
+from own_process import run
 from small_networks import SMALL_SWIN as SMALL
 
 
@@ -119,5 +117,4 @@ def test_the_compact_model_answers_without_transformers_and_without_torchs_compi
         "p.predict(e, text='left lung', points=[(9, 9)], labels=[1])\n"
         "print([m for m in ('transformers', 'torch._dynamo', 'sympy') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+    assert run(code).strip() == "[]"
