@@ -40,30 +40,40 @@ def test_structures_of_several_labels_and_of_none_in_view():
 
 @pytest.fixture
 def chest() -> np.ndarray:
-    """Paths through upper lobe, lower lobe and liver; the last three rows are the recess behind the diaphragm."""
+    """Paths through upper lobe, lower lobe and liver: apex, lung, and the recess behind the diaphragm's dome."""
     path = np.zeros((3, 10, 10))
-    path[0, :4], path[1, 4:7], path[1, 7:], path[2] = 150, 140, 30, 90
+    path[0, 0], path[0, 1:4], path[1, 4:7], path[1, 7:], path[2, 7:] = 40, 150, 140, 80, 90
     return path
 
 
-def test_a_lung_is_outlined_where_most_of_the_way_is_lung(chest):
+def test_a_lung_ends_at_the_diaphragm_where_what_lies_below_is_known(chest):
     lobes = masks({"left lung upper lobe": (1,), "left lung lower lobe": (2,), "liver": (3,)}, chest)
     assert lobes["left lung lower lobe"][4:7].all()
     assert not lobes["left lung lower lobe"][7:].any(), "the recess behind the diaphragm"
-    assert lobes["left lung upper lobe"].sum() == 40 and lobes["liver"].all()
+    assert lobes["left lung upper lobe"].sum() == 40, "the apex"
+    assert lobes["liver"].sum() == 30
+
+
+def test_a_lung_with_nothing_known_below_it_is_where_most_of_the_way_is_lung(chest):
+    chest[1, 7:] = 45
+    lobes = masks({"left lung upper lobe": (1,), "left lung lower lobe": (2,)}, chest)
+    assert lobes["left lung lower lobe"][4:7].all() and not lobes["left lung lower lobe"][7:].any()
+    assert lobes["left lung upper lobe"].sum() == 30
 
 
 def test_a_lung_labelled_as_one_is_the_lung_of_its_lobes(chest):
-    both = {"left lung": (1, 2), "left lung lower lobe": (2,)}
+    both = {"left lung": (1, 2), "left lung lower lobe": (2,), "liver": (3,)}
     found = masks(both, chest)
     assert found["left lung"].sum() == 70
     assert np.array_equal(found["left lung lower lobe"], found["left lung"] & (chest[1] > 2))
-    assert np.array_equal(masks({"right lung": (1, 2)}, chest)["right lung"], found["left lung"])
+    assert np.array_equal(
+        masks({"right lung": (1, 2), "liver": (3,)}, chest)["right lung"], found["left lung"]
+    )
 
 
 def test_whoever_states_a_threshold_for_a_lung_gets_that_alone(chest):
     rule = SetSettings(count=1, thresholds=(("left lung", 5.0),)).mask_rule
-    assert masks({"left lung": (1, 2)}, chest, rule)["left lung"].all()
+    assert masks({"left lung": (1, 2), "liver": (3,)}, chest, rule)["left lung"].all()
 
 
 def test_a_set_draws_the_lung_that_shards_draw():

@@ -10,6 +10,10 @@ import numpy as np
 from ..anatomy import vocabulary
 
 
+BELOW = ("liver", "spleen", "stomach")
+"""What lies against the diaphragm from below."""
+
+
 @dataclass(frozen=True, eq=False)
 class StructureMask:
     """Where one structure, or one tool, is in view, bool (H, W).
@@ -30,17 +34,20 @@ class MaskRule:
     threshold_mm: a structure's mask is where a ray runs longer than this through it; thin structures (hand,
         foot, skull) count from ``thin_share`` of their longest path on when that is less.
     own: thresholds of single structures in mm.
-    lung_share, lung_mm: a lung is drawn as radiographs show it: only where a ray also runs longer through the
-        whole of it than this part of the longest path in view, and this far. Its thin recess behind the dome of
-        the diaphragm, which nobody sees, does not count. Lungs and lobes with an ``own`` threshold are exempt.
+    lung_mm, dome_mm, lung_share: a lung is drawn as radiographs show it, without its recess behind the dome of the
+        diaphragm: only where a ray also runs longer than ``lung_mm`` through the whole of it, and not longer than
+        ``dome_mm`` through what lies `BELOW` the dome. Where nothing of that has a label, a lung counts where the
+        ray runs longer through it than ``lung_share`` of the longest path in view, which loses its apex too.
+        Lungs and lobes with an ``own`` threshold are exempt.
     smallest_pixels: a smaller mask is left out.
     """
 
     threshold_mm: float = 2.0
     thin_share: float = 0.25
     own: Mapping[str, float] = field(default_factory=dict)
+    lung_mm: float = 25.0
+    dome_mm: float = 15.0
     lung_share: float = 0.35
-    lung_mm: float = 20.0
     smallest_pixels: int = 12
 
     def masks(
@@ -68,11 +75,15 @@ class MaskRule:
     def _lung_fields(self, rows: Mapping[str, list[int]], path_mm: np.ndarray) -> dict[str, np.ndarray]:
         """By the names of lungs and lobes, bool (H, W): where the lung that they belong to is seen."""
         fields = {}
+        below = _summed(path_mm, [row for name in BELOW for row in rows.get(name, ())])
         for lung in ("left lung", "right lung"):
             parts = sorted(rows.keys() & vocabulary().constituents(lung))
             path = _summed(path_mm, list(dict.fromkeys(row for name in parts for row in rows[name])))
             if path is not None:
-                seen = path > max(self.lung_mm, self.lung_share * float(path.max()))
+                share = self.lung_share if below is None else 0.0
+                seen = path > max(self.lung_mm, share * float(path.max()))
+                if below is not None:
+                    seen &= below <= self.dome_mm
                 fields |= {name: seen for name in parts if name not in self.own}
         return fields
 
