@@ -21,6 +21,12 @@ WRONG = 0.3
 
 NOTHING = 0.2
 
+ALONE = 0.7
+"""Share of the prompts without a name that are without a mask so far, too."""
+
+NO_MASK = -8.0
+"""Logit of a mask that holds nothing."""
+
 LOOSE = 0.2
 """By how much of its side a box may miss the structure at each edge."""
 
@@ -82,7 +88,7 @@ def choose_prompts(
     others = covered[image, drawn.roll(1, 1).flatten()[kept]]
     luck = torch.rand(len(image), generator=generator).to(image.device)[:, None, None]
     before = torch.where(luck < WRONG, wrong_masks(targets, others, generator), before)
-    before = torch.where(luck > 1 - NOTHING, torch.full_like(before, -8.0), before)
+    before = torch.where(luck > 1 - NOTHING, torch.full_like(before, NO_MASK), before)
     return Asked(image, codes[image, name], targets, before)
 
 
@@ -132,8 +138,11 @@ def click_rounds(
     network: FluoroSAM, features, asked: Asked, more: int, generator: torch.Generator
 ) -> tuple[Tensor, dict[str, float]]:
     """Loss of a first click or box on the masks so far and of ``more`` rounds after it, and the Dice of each."""
-    draw = torch.rand(3, generator=generator).tolist()
-    with_name, with_box = draw[0] < 0.8, draw[1] < 0.35
+    draw = torch.rand(4, generator=generator).tolist()
+    with_box = draw[1] < 0.45
+    with_name = draw[0] < (0.6 if with_box else 0.8)
+    # A box or a click that comes alone comes without a mask, as it does from who draws it.
+    alone = not with_name and draw[3] < ALONE
     # A start mask and a name, without click or box, are a prompt too.
     with_click = draw[2] < 0.4 if with_box else draw[2] < 0.9 or not with_name
     features = features.chosen(asked.images)
@@ -141,7 +150,8 @@ def click_rounds(
     boxes = loose_boxes(asked.targets, scale, generator) if with_box else None
     points = torch.zeros(len(asked.targets), 0, 2, device=asked.targets.device)
     labels = torch.zeros(len(asked.targets), 0, device=asked.targets.device)
-    logits, losses, figures = asked.before, [], {}
+    logits = torch.full_like(asked.before, NO_MASK) if alone else asked.before
+    losses, figures = [], {}
     figures["before"] = float(batch_dice(logits, asked.targets).mean())
     for number in range(1 + more):
         if number or with_click:
@@ -152,7 +162,7 @@ def click_rounds(
             )
             points = torch.cat([points, (new[0] + 0.5) * scale - 0.5], 1)
             labels = torch.cat([labels, new[1].float()], 1)
-        prompt = {"boxes": boxes, "masks": logits[:, None]}
+        prompt = {"boxes": boxes, "masks": None if alone and number == 0 else logits[:, None]}
         if points.shape[1]:
             prompt |= {"points": points, "labels": labels}
         sparse, dense = network.encode_prompts(text=asked.codes if with_name else None, **prompt)
