@@ -238,6 +238,13 @@ def test_a_training_that_stops_goes_on_as_if_it_had_not(packed_dolls, tmp_path):
     assert any(row["box"] or row["round1"] for row in rows[1:]) and not rows[0]["round1"]
 
 
+def test_each_of_many_rounds_is_a_column_of_the_log(packed_dolls, tmp_path):
+    often = course(steps=2, names_first=0, more=2.0)
+    Training(one_body(packed_dolls), tmp_path, often, start=small_compact(SIZE)).run(workers=0)
+    rows = list(csv.DictReader((tmp_path / "log.csv").open()))
+    assert len(rows) == 2 and all(row["round3"] for row in rows)
+
+
 def test_a_few_steps_on_a_body_reduce_the_loss(packed_dolls, tmp_path):
     own = course(steps=1000, names_first=1000, rate=2e-3)
     training = Training(one_body(packed_dolls), tmp_path, own, start=small_compact(SIZE))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -271,6 +272,7 @@ class Training:
         self.average["text.codebook.rows"][added] = fresh
 
     def _log(self, figures: dict[str, float]) -> None:
-        columns = ("step", "loss", "names", "small", "before", "box", "round1", "round2", "seconds")
+        rounds = (f"round{number}" for number in range(1, 2 + ceil(self.course.more)))
+        columns = ("step", "loss", "names", "small", "before", "box", *rounds, "seconds")
         row = {key: "" if np.isnan(value) else f"{value:.4f}" for key, value in figures.items()}
         append_row(self.folder / "log.csv", columns, {"step": self.step, **row})
