@@ -9,7 +9,6 @@ import numpy as np
 
 from ..anatomy import vocabulary
 
-
 BELOW = ("liver", "spleen", "stomach")
 """What lies against the diaphragm from below."""
 
