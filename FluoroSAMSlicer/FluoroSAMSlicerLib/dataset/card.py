@@ -106,8 +106,8 @@ def _making(settings: SetSettings) -> list[str]:
         f" threshold. Masks below {settings.smallest_pixels} pixels are left out.",
         "- A lung without a threshold of its own is drawn as radiographs show it: only where the ray also runs"
         f" longer than {rule.lung_mm:g} mm through the whole of it and not longer than {rule.dome_mm:g} mm through"
-        " liver, spleen and stomach: the recess behind the diaphragm does not count. Where none of these has a label, it"
-        f" counts from {rule.lung_share:g} of the longest such path in view on.",
+        " liver, spleen and stomach: the recess behind the diaphragm does not count. Where none of these has a"
+        f" label, it counts from {rule.lung_share:g} of the longest such path in view on.",
         "- Masks are only as good as the labels of the CT. Rendered images lack what a projection leaves out:"
         " motion, collimation, text markers, detector faults.",
     ]
