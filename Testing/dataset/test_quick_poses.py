@@ -114,7 +114,7 @@ def test_angles_are_those_that_radiographs_show():
     knees = np.array([angles["knee"][0] for angles in drawn["knee"]])
     assert 0.35 < ((knees > 18) & (knees < 52)).mean() < 0.75 and knees.min() >= 0 and knees.max() < 100
     ankles = np.array([angles["ankle"][0] for angles in drawn["ankle"]])
-    assert -31 < ankles.min() < -20 and 5 < ankles.max() < 13
+    assert -61 < ankles.min() < -50 and 5 < ankles.max() < 13 and 0.6 < (ankles > -31).mean() < 0.85
     fingers = [bend for angles in drawn["hand"] for name, (bend, _) in angles.items() if "finger" in name]
     assert np.percentile(fingers, 90) < 50 and min(fingers) >= -8
     assert all(abs(side) < 60 for every in drawn.values() for angles in every for _, side in angles.values())

@@ -85,7 +85,10 @@ def random_angles(region: str, rng: np.random.Generator) -> dict[str, tuple[floa
                 angles[joint] = (0.6 * knee, side)
             case "ankle":
                 stands = region in ("foot", "toes")  # the shin leans back, out of the beam
-                angles[joint] = (rng.uniform(-42, 0) if stands else rng.uniform(-30, 12), 3 * side)
+                bent = rng.uniform(-42, 0) if stands else rng.uniform(-30, 12)
+                if draw < 0.35:  # a lying patient's foot points away
+                    bent = rng.uniform(-60, -25)
+                angles[joint] = (bent, 3 * side)
             case "elbow":
                 angles[joint] = (rng.uniform(40, 100) if draw < 0.55 else abs(rng.normal(0, 10)), 2 * side)
             case "wrist":
