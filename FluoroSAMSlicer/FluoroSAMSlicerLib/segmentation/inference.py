@@ -116,10 +116,15 @@ class Inference:
 
     def code(self, phrase: str) -> Tensor:
         """The text prompt (1, C) of a phrase, on the CPU, made once."""
-        if phrase not in self.codes:
-            ids = self.tokenizer.encode([phrase]).to(self.device)
-            self.codes[phrase] = self.network.encode_text(ids).code.cpu()
+        self.read([phrase])
         return self.codes[phrase]
+
+    def read(self, phrases: Sequence[str]) -> None:
+        """Make the text prompts of those phrases that were not read before, together."""
+        fresh = [phrase for phrase in phrases if phrase not in self.codes]
+        if fresh:
+            codes = self.network.encode_text(self.tokenizer.encode(fresh).to(self.device)).code.cpu()
+            self.codes |= dict(zip(fresh, codes.split(1), strict=True))
 
     def run(self, work: Callable[[], Answer]) -> Answer:
         with torch.inference_mode(), thread_count(self.threads):

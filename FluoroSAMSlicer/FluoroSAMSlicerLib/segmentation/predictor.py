@@ -20,6 +20,7 @@ from .close_up import LOOKS, Look
 from .closer_looks import CloserLooks
 from .embedding import EmbeddingCache, ImageEmbedding, image_key, one_by_one
 from .errors import ImageError, PromptError
+from .framed import Framing
 from .inference import Inference
 from .precision import HalfMatrices
 from .prediction import Prediction
@@ -60,6 +61,7 @@ class Predictor:
         self.inference = Inference(network, tokenizer, device, threads, half)
         self._embeddings = EmbeddingCache(cached_images)
         self._closer = CloserLooks(self.inference, self._embedded) if network.config.close_ups else None
+        self._framing = Framing(self.inference) if network.config.names_in_one_pass else None
         self._lock = RLock()
 
     @classmethod
@@ -98,6 +100,8 @@ class Predictor:
     def tokenizer(self, tokenizer: Tokens) -> None:
         self.inference.tokenizer = tokenizer
         self.inference.codes.clear()
+        if self._framing:
+            self._framing = Framing(self.inference)
 
     @property
     def device(self) -> torch.device:
@@ -165,7 +169,8 @@ class Predictor:
         of a structure, which is what the model reads; a group that has a name ("lungs") is asked for by that
         name, a landmark by the structure that it is part of, which ``Prediction.notes`` say. With
         ``allow_unknown`` a text outside the vocabulary reaches the model as typed. ``previous`` is the prediction
-        to correct: its low-resolution logits become the mask prompt.
+        to correct: its low-resolution logits become the mask prompt. A box without a text is asked about with the
+        name of what it frames, see :mod:`~.framed`, by a model that finds all names in one pass.
 
         Of the three candidates the best-scoring one that satisfies every click is the answer: positive
         clicks inside the mask, negative ones outside. If none does, it is the candidate that satisfies most
@@ -188,9 +193,9 @@ class Predictor:
             if previous.image != embedding.key:
                 raise PromptError("the previous prediction is of another image: start without it")
         structure = None if prompt.text is None else named_structure(prompt.text, allow_unknown)
-        phrase = _phrase(structure, prompt)
         mask = None if previous is None else previous.low_res
         with self._lock:
+            phrase = self._asked(embedding, structure, prompt)
             candidates = self.inference.run(lambda: self.inference.decode(embedding, prompt, phrase, mask))
             chosen = candidates.best(prompt)
             corrected = obeying(outlasting(candidates, prompt, mask), prompt)
@@ -242,13 +247,21 @@ class Predictor:
         """The prediction with ``candidate``, the index of one of its three, as its mask."""
         if not self._closer:
             return replace(prediction, chosen=candidate)
-        phrase = _phrase(prediction.structure, prediction.prompt)
         found = (prediction.corrected or prediction.candidates).low_res[candidate]
         with self._lock:
+            phrase = self._asked(embedding, prediction.structure, prediction.prompt)
             near = self.inference.run(
                 lambda: self._closer.at(embedding, prediction.prompt, phrase, found, looks)
             )
         return replace(prediction, chosen=candidate, close_ups=near)
+
+    def _asked(self, embedding: ImageEmbedding, structure: Structure | None, prompt: Prompt) -> str | None:
+        """What the model reads: what was typed, or the name of what a box alone frames."""
+        phrase = _phrase(structure, prompt)
+        if phrase is not None or prompt.box is None or self._framing is None:
+            return phrase
+        box = prompt.box
+        return self.inference.run(lambda: self._framing.name(embedding, box))
 
     def _notes(self, structure: Structure | None) -> tuple[str, ...]:
         """What the user should know of an answer."""
