@@ -1,7 +1,7 @@
 """What a box frames: of all structures that are often asked for, the one whose mask by name fills the box best.
 
-A box alone leaves open which of the things in it is meant, and a diagonal clavicle takes little of it. With the name that
-it fits, Dice on 43 structures of real radiographs rose from 0.75 to 0.79, of lungs from 0.87 to 0.92.
+A box alone leaves open which of the things in it is meant, and a diagonal clavicle takes little of it. With the name
+that it fits, Dice on 43 structures of real radiographs rose from 0.75 to 0.79, of lungs from 0.87 to 0.92.
 """
 
 from __future__ import annotations
