@@ -42,7 +42,7 @@ class Finder:
 CHEST = {
     "left lung": ((320, 20, 580, 280), 0.9),
     "heart": ((220, 120, 420, 280), 0.8),
-    "left scapula": ((330, 10, 590, 270), 0.2),
+    "left scapula": ((330, 10, 590, 270), 0.5),
 }
 
 
@@ -64,8 +64,19 @@ def test_a_box_is_called_by_what_fills_it(box, name):
 
 
 def test_of_two_that_fit_alike_the_surer_one_is_meant():
-    doubtful = {name: (box, 1 - score) for name, (box, score) in CHEST.items()}
+    doubtful = {name: (box, 1.4 - score) for name, (box, score) in CHEST.items()}
     assert Framing(Finder(doubtful)).name(image(), (325, 15, 585, 275)) == "left scapula"
+
+
+def test_what_is_surer_but_does_not_fit_stands_in_nobodys_way():
+    finder = Finder({"left lung": ((300, 20, 580, 280), 1.0), "left rib 3": ((320, 60, 460, 150), 0.4)})
+    assert Framing(finder).name(image(), (320, 60, 470, 150)) == "left rib 3"
+    assert Framing(finder).name(image(), (320, 20, 480, 270)) is None
+
+
+def test_neither_devices_nor_masks_of_a_low_score_are_meant():
+    finder = Finder({"drill": ((320, 20, 580, 280), 0.9), "left lung": ((320, 20, 580, 280), 0.3)})
+    assert Framing(finder).name(image(), (320, 20, 579, 279)) is None
 
 
 def test_an_image_is_searched_once():

@@ -1,7 +1,9 @@
-"""What a box frames: of all structures that are often asked for, the one whose mask by name fills the box best.
+"""What a box frames: of bones and organs that are often asked for, the one whose mask by name fills the box best.
 
-A box alone leaves open which of the things in it is meant, and a diagonal clavicle takes little of it. With the name
-that it fits, Dice on 43 structures of real radiographs rose from 0.75 to 0.79, of lungs from 0.87 to 0.92.
+A box alone leaves open which of the things in it is meant, and a diagonal clavicle takes little of it. One look at
+each, mean Dice without and with the name of what a tight box, and one up to a fifth too wide at each edge, frames:
+0.71 and 0.76, 0.65 and 0.71 (43 structures of real radiographs); 0.89 and 0.94, 0.79 and 0.91 (lungs); 0.87 and 0.89,
+0.81 and 0.83 (DRRs of legs); 0.69 and 0.69, 0.62 and 0.63 (DRRs of an abdomen).
 """
 
 from __future__ import annotations
@@ -17,8 +19,14 @@ from .candidates import THRESHOLD
 from .embedding import ImageEmbedding
 from .inference import Inference
 
-FITS = 0.5
+FITS = 0.6
 """IoU of two boxes from which on the name of the one is taken for what is in the other."""
+
+LEAST = 0.35
+"""Score from which on a mask by name is believed."""
+
+KINDS = ("bone", "organ", "airway")
+"""What is meant by a box: metal and tubes are hardly ever found by name, and what is not is no rival either."""
 
 SURE = 0.3
 """What is added to the score of a mask before its box's IoU is multiplied by it."""
@@ -39,14 +47,17 @@ class Framing:
     @cached_property
     def names(self) -> list[str]:
         """Single structures, often asked for."""
-        return [one.name for one in vocabulary() if one.rank == 1 and not one.is_group and not one.part_of]
+        return [
+            one.name for one in vocabulary()
+            if one.rank == 1 and one.category in KINDS and not one.is_group and not one.part_of
+        ]  # fmt: skip
 
     def name(self, embedding: ImageEmbedding, box: tuple[float, ...]) -> str | None:
         """The structure that ``box`` (x1, y1, x2, y2), pixels of the image, frames; None where none fits."""
         boxes, scores = self._found(embedding)
         fits = overlap(boxes, np.array(box) + (-0.5, -0.5, 0.5, 0.5))
-        best = int(np.argmax(fits * (SURE + scores)))
-        return self.names[best] if fits[best] > FITS else None
+        ranks = np.where((fits > FITS) & (scores > LEAST), fits * (SURE + scores), 0)
+        return self.names[int(ranks.argmax())] if ranks.any() else None
 
     def _found(self, embedding: ImageEmbedding) -> tuple[np.ndarray, np.ndarray]:
         """Boxes (N, 4) and scores (N,) of what each name finds; a name that finds nothing has a box without area."""

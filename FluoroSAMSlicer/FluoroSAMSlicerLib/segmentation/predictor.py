@@ -199,7 +199,10 @@ class Predictor:
             candidates = self.inference.run(lambda: self.inference.decode(embedding, prompt, phrase, mask))
             chosen = candidates.best(prompt)
             corrected = obeying(outlasting(candidates, prompt, mask), prompt)
-            made_by = embedding.key, embedding.model, self.version, self._notes(structure)
+            notes = self._notes(structure)
+            if prompt.text is None and phrase is not None:
+                notes = (*notes, f"the box is taken for: {phrase}")
+            made_by = embedding.key, embedding.model, self.version, notes
             result = Prediction(prompt, structure, candidates, chosen, *made_by, corrected)
             return self.choose(embedding, result, chosen, looks)
 
