@@ -56,6 +56,14 @@ def test_a_window_holds_the_mask_and_the_clicks_and_lies_in_the_image(shape, pla
         assert ends[1] - ends[0] >= 0.1 * long or ends[1] in (0, limit) or ends[0] == 0
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (4, 4)])
+def test_an_image_of_a_few_pixels_is_not_looked_at_closer_than_a_pixel(looker, shape):
+    embedding = looker.encode(blob_image(*shape))
+    for box in ((-0.4, -0.4, 0.4, 0.4), (0.1, -0.1, 0.4, 0.2)):
+        answer = looker.predict(embedding, text="left lung", points=[(0, 0)], labels=[1], box=box)
+        assert answer.mask.shape == shape
+
+
 def test_a_window_is_no_smaller_than_its_least_and_holds_the_box():
     frame = InputFrame.of(400, 400, SIZE)
     small = bump(200, 200, 8)

@@ -88,7 +88,7 @@ class Window:
 def window_of(look: Look, low_res: Tensor, prompt: Prompt, frame: InputFrame) -> Window | None:
     """The window that shows a mask of logits ``low_res`` (h, h) and what ``prompt`` adds to it.
 
-    None where nothing was found, or where the window would be nearly the whole image.
+    None where nothing was found, or where the window would be nearly the whole image, or less than a pixel of it.
     """
     rows, columns = (low_res > THRESHOLD).nonzero(as_tuple=True)
     if not len(rows):
@@ -113,7 +113,8 @@ def window_of(look: Look, low_res: Tensor, prompt: Prompt, frame: InputFrame) ->
 
     left, right = ends(across, max(width, height / 2), frame.width)
     top, bottom = ends(down, max(height, width / 2), frame.height)
-    if (right - left) * (bottom - top) > FARTHEST * frame.width * frame.height:
+    area = max(0, right - left) * max(0, bottom - top)
+    if not 0 < area <= FARTHEST * frame.width * frame.height:
         return None
     return Window(left, top, right, bottom)
 
