@@ -79,10 +79,10 @@ class MaskRule:
             parts = sorted(rows.keys() & vocabulary().constituents(lung))
             path = _summed(path_mm, list(dict.fromkeys(row for name in parts for row in rows[name])))
             if path is not None:
-                share = self.lung_share if below is None else 0.0
-                seen = path > max(self.lung_mm, share * float(path.max()))
-                if below is not None:
-                    seen &= below <= self.dome_mm
+                if below is None:
+                    seen = path > max(self.lung_mm, self.lung_share * float(path.max()))
+                else:
+                    seen = (path > self.lung_mm) & (below <= self.dome_mm)
                 fields |= {name: seen for name in parts if name not in self.own}
         return fields
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .clicks import obeying
 from .close_up import LOOKS, SHARED, CloseUp, Look, Window, window_of
-from .embedding import EmbeddingCache, ImageEmbedding
+from .embedding import ImageCache, ImageEmbedding
 from .inference import Inference
 from .prompt import Prompt
 
@@ -29,7 +29,7 @@ class CloserLooks:
         self, inference: Inference, embed: Callable[[Sequence[tuple[str, np.ndarray]]], list[ImageEmbedding]]
     ) -> None:
         self.inference, self.embed = inference, embed
-        self._known = EmbeddingCache(KEPT)
+        self._known: ImageCache[ImageEmbedding] = ImageCache(KEPT)
 
     def at(
         self, embedding: ImageEmbedding, prompt: Prompt, phrase: str | None, found: Tensor, looks: Sequence[Look]

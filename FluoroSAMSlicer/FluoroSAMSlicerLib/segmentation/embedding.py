@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -55,22 +56,32 @@ def image_key(pixels: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-class EmbeddingCache:
-    """The most recently used ``capacity`` embeddings."""
+class Keyed(Protocol):
+    """What an image's key finds again."""
+
+    @property
+    def key(self) -> str: ...
+
+
+Held = TypeVar("Held", bound=Keyed)
+
+
+class ImageCache(Generic[Held]):
+    """What was made of images: the most recently used ``capacity`` of it."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self._held: OrderedDict[str, ImageEmbedding] = OrderedDict()
+        self._held: OrderedDict[str, Held] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def get(self, key: str) -> ImageEmbedding | None:
+    def get(self, key: str) -> Held | None:
         if key in self._held:
             self._held.move_to_end(key)
         return self._held.get(key)
 
-    def put(self, embedding: ImageEmbedding) -> None:
-        self._held[embedding.key] = embedding
+    def put(self, made: Held) -> None:
+        self._held[made.key] = made
         while len(self._held) > self.capacity:
             self._held.popitem(last=False)

@@ -8,7 +8,7 @@ each, mean Dice without and with the name of what a tight box, and one up to a f
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..anatomy import vocabulary
 from .candidates import THRESHOLD
-from .embedding import ImageEmbedding
+from .embedding import ImageCache, ImageEmbedding
 from .inference import Inference
 
 FITS = 0.6
@@ -37,12 +37,22 @@ TOGETHER = 64
 KEPT = 4
 
 
+@dataclass(frozen=True, eq=False)
+class FoundBoxes:
+    """Boxes (N, 4) and scores (N,) of what each name finds in the image of that ``key``; what finds nothing has a box
+    without area."""
+
+    key: str
+    boxes: np.ndarray
+    scores: np.ndarray
+
+
 class Framing:
     """The boxes of everything that ``inference`` finds by name in an image, for the ``KEPT`` images asked of last."""
 
     def __init__(self, inference: Inference) -> None:
         self.inference = inference
-        self._known: OrderedDict[str, tuple[np.ndarray, np.ndarray]] = OrderedDict()
+        self._known: ImageCache[FoundBoxes] = ImageCache(KEPT)
 
     @cached_property
     def names(self) -> list[str]:
@@ -54,25 +64,22 @@ class Framing:
 
     def name(self, embedding: ImageEmbedding, box: tuple[float, ...]) -> str | None:
         """The structure that ``box`` (x1, y1, x2, y2), pixels of the image, frames; None where none fits."""
-        boxes, scores = self._found(embedding)
-        fits = overlap(boxes, np.array(box) + (-0.5, -0.5, 0.5, 0.5))
-        ranks = np.where((fits > FITS) & (scores > LEAST), fits * (SURE + scores), 0)
+        found = self._known.get(embedding.key)
+        if found is None:
+            found = self._found(embedding)
+            self._known.put(found)
+        fits = overlap(found.boxes, np.array(box) + (-0.5, -0.5, 0.5, 0.5))
+        ranks = np.where((fits > FITS) & (found.scores > LEAST), fits * (SURE + found.scores), 0)
         return self.names[int(ranks.argmax())] if ranks.any() else None
 
-    def _found(self, embedding: ImageEmbedding) -> tuple[np.ndarray, np.ndarray]:
-        """Boxes (N, 4) and scores (N,) of what each name finds; a name that finds nothing has a box without area."""
-        if embedding.key not in self._known:
-            boxes, scores = [], []
-            self.inference.read(self.names)
-            for start in range(0, len(self.names), TOGETHER):
-                for found in self.inference.names(embedding, self.names[start : start + TOGETHER]):
-                    boxes.append(_box(found.low_res[0], embedding))
-                    scores.append(found.scores[0])
-            self._known[embedding.key] = np.array(boxes), np.array(scores)
-        self._known.move_to_end(embedding.key)
-        while len(self._known) > KEPT:
-            self._known.popitem(last=False)
-        return self._known[embedding.key]
+    def _found(self, embedding: ImageEmbedding) -> FoundBoxes:
+        boxes, scores = [], []
+        self.inference.read(self.names)
+        for start in range(0, len(self.names), TOGETHER):
+            for found in self.inference.names(embedding, self.names[start : start + TOGETHER]):
+                boxes.append(_box(found.low_res[0], embedding))
+                scores.append(found.scores[0])
+        return FoundBoxes(embedding.key, np.array(boxes), np.array(scores))
 
 
 def overlap(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:

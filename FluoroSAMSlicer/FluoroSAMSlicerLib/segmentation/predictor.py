@@ -18,7 +18,7 @@ from ..model.storage import WEIGHTS, Tokens, locate_model, read_description
 from .clicks import obeying, outlasting
 from .close_up import LOOKS, Look
 from .closer_looks import CloserLooks
-from .embedding import EmbeddingCache, ImageEmbedding, image_key, one_by_one
+from .embedding import ImageCache, ImageEmbedding, image_key, one_by_one
 from .errors import ImageError, PromptError
 from .framed import Framing
 from .inference import Inference
@@ -59,7 +59,7 @@ class Predictor:
     ) -> None:
         self.network, self.provenance, self.version = network, provenance, version
         self.inference = Inference(network, tokenizer, device, threads, half)
-        self._embeddings = EmbeddingCache(cached_images)
+        self._embeddings: ImageCache[ImageEmbedding] = ImageCache(cached_images)
         self._closer = CloserLooks(self.inference, self._embedded) if network.config.close_ups else None
         self._framing = Framing(self.inference) if network.config.names_in_one_pass else None
         self._lock = RLock()
