@@ -62,6 +62,12 @@ class Window:
         """This part of an image (H, W)."""
         return pixels[self.top : self.bottom, self.left : self.right]
 
+    def shrunk(self, scale: float) -> Window:
+        """This part of the image made ``scale`` times as large, at most 1; at least a pixel."""
+        left, top = int(self.left * scale), int(self.top * scale)
+        right, bottom = round(self.right * scale), round(self.bottom * scale)
+        return Window(left, top, max(right, left + 1), max(bottom, top + 1))
+
     def holds(self, x: float, y: float) -> bool:
         """Is the pixel of the image that holds (x, y) in the window?"""
         return self.left <= x + 0.5 < self.right and self.top <= y + 0.5 < self.bottom

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from ..anatomy import Structure
+from ..model import InputFrame
 from .candidates import THRESHOLD, Candidates
 from .close_up import CloseUp
 from .prompt import Prompt
+from .settling import FINEST, Settled, surer
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +25,8 @@ class Prediction:
     ``chosen`` is the index of this mask among ``candidates``. ``image`` is the key of the embedding; ``model`` and
     ``model_version`` name the weights. ``notes`` are for the user: that the GPU was too small, for example.
     ``candidates`` are the model's own; ``corrected`` is what became of them where they contradict clicks, and what
-    mask and logits come from, together with ``close_ups`` where the model looked closer at the chosen one.
+    mask and logits come from, together with ``close_ups`` where the model looked closer at the chosen one, and with
+    what the round ``before`` the newest click showed, see :mod:`~.settling`.
     """
 
     prompt: Prompt
@@ -36,6 +39,7 @@ class Prediction:
     notes: tuple[str, ...] = ()
     corrected: Candidates | None = None
     close_ups: tuple[CloseUp, ...] = ()
+    before: Settled | None = None
 
     @property
     def text(self) -> str | None:
@@ -44,9 +48,13 @@ class Prediction:
 
     @property
     def score(self) -> float:
-        """The IoU that the model predicts for this mask, the mean of all looks: about 0 to 1, but not bounded."""
+        """The IoU that the model predicts for this mask, the mean of all looks: about 0 to 1, but not bounded.
+
+        The model knows of its newest answer only; what clicks have settled is as much surer, see :mod:`~.settling`.
+        """
         looks = [self.candidates.scores[self.chosen], *(look.score for look in self.close_ups)]
-        return sum(looks) / len(looks)
+        mean = sum(looks) / len(looks)
+        return mean if self.before is None else surer(mean, len(self.prompt.points))
 
     @cached_property
     def mask(self) -> np.ndarray:
@@ -56,11 +64,27 @@ class Prediction:
     @property
     def logits(self) -> np.ndarray:
         """Float32 (H, W) in the image's own pixels, restored at each call: four bytes a pixel."""
-        return _blended(self._final.logits(self.chosen), self.close_ups)
+        return self.shrunk(1.0)
+
+    def shrunk(self, scale: float) -> np.ndarray:
+        """The logits, float32 (h, w), of the image made ``scale`` times as large, at most 1."""
+        fresh = _restored(self._final, self.chosen, *_size(self.candidates.frame, scale))
+        fresh = _blended(fresh, self.close_ups, scale)
+        if self.before is None:
+            return fresh
+        (x, y), reach = self._newest
+        return self.before.join(fresh, ((x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5), reach * scale)
+
+    @property
+    def settled(self) -> Settled:
+        """What the next round keeps of this one, made at each call."""
+        frame = self.candidates.frame
+        return Settled.of(self.shrunk(min(1.0, FINEST / max(frame.height, frame.width))), self.low_res, frame)
 
     @property
     def low_res(self) -> Tensor:
-        """The low-resolution logits (h, h) of the whole image, which the next round reads."""
+        """The low-resolution logits (h, h) that the model gave for the whole image, close-ups and what was before
+        left out."""
         return self._final.low_res[self.chosen]
 
     @cached_property
@@ -70,7 +94,10 @@ class Prediction:
         if not points:
             return ()
         looks = [self._final.at(points)[self.chosen], *(look.at(points) for look in self.close_ups)]
-        wrong = (torch.stack(looks).nanmean(0) > THRESHOLD) != torch.tensor(self.prompt.labels).bool()
+        seen = torch.stack(looks).nanmean(0)
+        if self.before is not None:
+            seen = self.before.join_at(points, seen, *self._newest)
+        wrong = (seen > THRESHOLD) != torch.tensor(self.prompt.labels).bool()
         return tuple(wrong.nonzero().flatten().tolist())
 
     @cached_property
@@ -92,6 +119,11 @@ class Prediction:
         return tuple(alone)
 
     @property
+    def _newest(self) -> tuple[tuple[float, float], float]:
+        """The newest click (x, y) and how far it reaches, in pixels."""
+        return self.prompt.points[-1], self.before.reach(self.low_res)
+
+    @property
     def _final(self) -> Candidates:
         return self.corrected or self.candidates
 
@@ -103,14 +135,24 @@ def _parts(mask: np.ndarray) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.ConnectedComponent(sitk.GetImageFromArray(mask.astype(np.uint8))))
 
 
-def _blended(logits: np.ndarray, close_ups: tuple[CloseUp, ...]) -> np.ndarray:
-    """The mean of ``logits`` (H, W) of the whole image and of those close-ups that show a pixel, in place."""
+def _size(frame: InputFrame, scale: float) -> tuple[int, int]:
+    return max(1, round(frame.height * scale)), max(1, round(frame.width * scale))
+
+
+def _restored(candidates: Candidates, index: int, height: int, width: int) -> np.ndarray:
+    """Logits (h, w) of one candidate at another size than its image's own."""
+    return replace(candidates, frame=replace(candidates.frame, height=height, width=width)).logits(index)
+
+
+def _blended(logits: np.ndarray, close_ups: tuple[CloseUp, ...], scale: float) -> np.ndarray:
+    """The mean of ``logits`` (h, w) of the whole image and of those close-ups that show a pixel, in place."""
     if not close_ups:
         return logits
     looks = np.ones(logits.shape, np.uint8)
     for close_up in close_ups:
-        part, count = close_up.window.cut(logits), close_up.window.cut(looks)
-        part += close_up.answer.logits(0)
+        window = close_up.window.shrunk(scale)
+        part, count = window.cut(logits), window.cut(looks)
+        part += _restored(close_up.answer, 0, *part.shape)
         count += 1
     logits /= looks
     return logits

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..radiograph import Radiograph
     from .candidates import Candidates
     from .close_up import CloseUp
+    from .settling import Settled
 
 
 class Predictor:
@@ -169,8 +170,10 @@ class Predictor:
         of a structure, which is what the model reads; a group that has a name ("lungs") is asked for by that
         name, a landmark by the structure that it is part of, which ``Prediction.notes`` say. With
         ``allow_unknown`` a text outside the vocabulary reaches the model as typed. ``previous`` is the prediction
-        to correct: its low-resolution logits become the mask prompt. A box without a text is asked about with the
-        name of what it frames, see :mod:`~.framed`, by a model that finds all names in one pass.
+        to correct: its low-resolution logits become the mask prompt. Where it is the answer to all but the newest
+        click, a model that looks closer keeps more of it the farther from that click, see :mod:`~.settling`. A box
+        without a text is asked about with the name of what it frames, see :mod:`~.framed`, by a model that finds all
+        names in one pass.
 
         Of the three candidates the best-scoring one that satisfies every click is the answer: positive
         clicks inside the mask, negative ones outside. If none does, it is the candidate that satisfies most
@@ -193,7 +196,8 @@ class Predictor:
             if previous.image != embedding.key:
                 raise PromptError("the previous prediction is of another image: start without it")
         structure = None if prompt.text is None else named_structure(prompt.text, allow_unknown)
-        mask = None if previous is None else previous.low_res
+        before = self._settled(previous, prompt)
+        mask = before.low_res if before else previous.low_res if previous else None
         with self._lock:
             phrase = self._asked(embedding, structure, prompt)
             candidates = self.inference.run(lambda: self.inference.decode(embedding, prompt, phrase, mask))
@@ -204,7 +208,7 @@ class Predictor:
                 notes = (*notes, f"the box is taken for: {phrase}")
             made_by = embedding.key, embedding.model, self.version, notes
             result = Prediction(prompt, structure, candidates, chosen, *made_by, corrected)
-            return self.choose(embedding, result, chosen, looks)
+            return replace(self.choose(embedding, result, chosen, looks), before=before)
 
     def predict_names(
         self,
@@ -247,16 +251,22 @@ class Predictor:
     def choose(
         self, embedding: ImageEmbedding, prediction: Prediction, candidate: int, looks: Sequence[Look] = LOOKS
     ) -> Prediction:
-        """The prediction with ``candidate``, the index of one of its three, as its mask."""
+        """The prediction with ``candidate``, the index of one of its three, as its mask; nothing else is kept."""
         if not self._closer:
-            return replace(prediction, chosen=candidate)
+            return replace(prediction, chosen=candidate, before=None)
         found = (prediction.corrected or prediction.candidates).low_res[candidate]
         with self._lock:
             phrase = self._asked(embedding, prediction.structure, prediction.prompt)
             near = self.inference.run(
                 lambda: self._closer.at(embedding, prediction.prompt, phrase, found, looks)
             )
-        return replace(prediction, chosen=candidate, close_ups=near)
+        return replace(prediction, chosen=candidate, close_ups=near, before=None)
+
+    def _settled(self, previous: Prediction | None, prompt: Prompt) -> Settled | None:
+        """What the round before showed, if ``prompt`` adds a click to it."""
+        if not self._closer or previous is None or previous.prompt.is_empty or not prompt.points:
+            return None
+        return previous.settled if previous.prompt == prompt.without_last_click() else None
 
     def _asked(self, embedding: ImageEmbedding, structure: Structure | None, prompt: Prompt) -> str | None:
         """What the model reads: what was typed, or the name of what a box alone frames."""

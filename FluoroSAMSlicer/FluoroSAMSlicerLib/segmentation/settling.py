@@ -1,0 +1,106 @@
+"""What one more click changes: the mask around it, and less and less of what was there before farther off.
+
+A network that is asked again answers anew everywhere: with each click it gains in one place and loses a little in
+others. So an answer is joined with the one before: as it is at the newest click itself, as a mean of the latest
+rounds far from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..model import InputFrame
+from .candidates import THRESHOLD
+
+KEPT = 0.7
+"""Share of the answer before, far from the newest click. 0.5, 0.7 and 0.8 were tried with eight simulated clicks:
+Dice of 43 bones, hearts and tubes on real radiographs 0.900, 0.903 and 0.899, of 43 organs on DRRs 0.829, 0.840 and
+0.834; 0.874 and 0.819 without it."""
+
+REACH = 1 / 4
+"""Standard deviation of what a click changes, as a share of the square root of the mask's area. 0.4 gave 0.893 and
+0.831 there."""
+
+FINEST = 512
+"""Pixels of the longer side that an answer is remembered with: a few hundred kilobytes."""
+
+SURER = 0.15
+"""How much each click lessens what a score lacks. 0.1, 0.15 and 0.2 were tried with up to eight simulated clicks:
+mean difference of score and IoU on organs of DRRs 0.11, 0.11 and 0.12 (0.16 without), on those bones 0.09, 0.08 and
+0.07 (0.17), on legs 0.08, 0.07 and 0.06 (0.14)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """What a round showed, for the next one.
+
+    ``logits`` (h, w) float16 cover the image of ``frame``, their longer side is `FINEST` at most; ``low_res`` (s, s)
+    float32 are the same at the network's low-resolution pixels, with its own answer on the padding, and become the
+    mask prompt.
+    """
+
+    logits: Tensor
+    low_res: Tensor
+    frame: InputFrame
+
+    @classmethod
+    def of(cls, shown: np.ndarray, low_res: Tensor, frame: InputFrame) -> Settled:
+        """Logits ``shown`` (h, w) of the image, and what the model gave for it, ``low_res`` (s, s)."""
+        cells = low_res.shape[-1] / frame.size
+        height, width = (max(1, round(side * cells)) for side in (frame.input_height, frame.input_width))
+        logits, low_res = torch.from_numpy(shown), low_res.clone()
+        low_res[:height, :width] = F.interpolate(
+            logits[None, None], (height, width), mode="bilinear", align_corners=False, antialias=True
+        )[0, 0]
+        return cls(logits.half(), low_res, frame)
+
+    def reach(self, fresh: Tensor) -> float:
+        """How far a click reaches, in pixels of the image, whose new answer has logits ``fresh`` (s, s)."""
+        cells = int(((fresh > THRESHOLD) | (self.low_res > THRESHOLD)).sum())
+        return REACH * max(1, cells) ** 0.5 * self.frame.size / self.low_res.shape[-1] / self.frame.scale
+
+    def join(self, fresh: np.ndarray, click: tuple[float, float], reach: float) -> np.ndarray:
+        """New logits (H, W) joined with these, in place; ``click`` (x, y) is the newest one, in pixels."""
+        before = F.interpolate(
+            self.logits.float()[None, None], fresh.shape, mode="bilinear", align_corners=False
+        )[0, 0].numpy()
+        x, y = click
+        height, width = fresh.shape
+        across = _bell(np.arange(width, dtype=np.float32) - x, reach)
+        down = _bell(np.arange(height, dtype=np.float32) - y, reach)
+        fresh -= before
+        fresh *= _share(down[:, None] * across)
+        fresh += before
+        return fresh
+
+    def join_at(
+        self, points: tuple[tuple[float, float], ...], fresh: Tensor, click: tuple[float, float], reach: float
+    ) -> Tensor:
+        """The same at the pixels that hold ``points`` (x, y), whose new logits ``fresh`` (N,) are."""
+        extent = torch.tensor([self.frame.width, self.frame.height])
+        pixels = (torch.tensor(points, dtype=torch.float64) + 0.5).floor().clamp_min(0).minimum(extent - 1)
+        grid = ((pixels + 0.5) / extent * 2 - 1).float()[None, None]
+        before = F.grid_sample(
+            self.logits.float()[None, None], grid, padding_mode="border", align_corners=False
+        )[0, 0, 0]
+        away = (pixels - torch.tensor(click)).norm(dim=1).float().numpy()
+        return before + torch.from_numpy(_share(_bell(away, reach))) * (fresh - before)
+
+
+def surer(score: float, clicks: int) -> float:
+    """The IoU of a mask that was joined over ``clicks`` clicks, whose newest answer the model gives ``score``."""
+    return 1 - (1 - score) / (1 + SURER * clicks)
+
+
+def _bell(distance: np.ndarray, reach: float) -> np.ndarray:
+    return np.exp(-0.5 * (distance / np.float32(reach)) ** 2)
+
+
+def _share(nearness: np.ndarray) -> np.ndarray:
+    """The share of the new answer where a click's ``nearness`` is 0 to 1."""
+    return 1 - np.float32(KEPT) * (1 - nearness)
