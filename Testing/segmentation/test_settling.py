@@ -26,8 +26,8 @@ def disc(x: float, y: float, radius: float, shape=WIDE) -> torch.Tensor:
     return (radius - ((steps[None] - x) ** 2 + (steps[:, None] - y) ** 2).sqrt()) / radius * 4
 
 
-def shown(low_res: torch.Tensor, points=(), labels=(), shape=WIDE, **more) -> Prediction:
-    candidates = Candidates(low_res[None], (0.5,), InputFrame.of(*shape, SIZE))
+def shown(low_res: torch.Tensor, points=(), labels=(), shape=WIDE, score=0.5, **more) -> Prediction:
+    candidates = Candidates(low_res[None], (score,), InputFrame.of(*shape, SIZE))
     return Prediction(Prompt.of("left lung", points, labels), None, candidates, 0, "image", "model", "1", **more)
 
 
@@ -46,6 +46,25 @@ def test_the_mask_is_new_at_the_click_and_mostly_old_far_from_it():
     expected = KEPT * old.logits + (1 - KEPT) * fresh
     np.testing.assert_allclose(new.logits[far], expected[far], atol=0.05)
     np.testing.assert_array_equal(new.mask, new.logits > 0)
+
+
+def test_what_the_model_doubts_is_kept_less():
+    click, rows = (1200, 450), slice(0, 700)
+    for score, kept in ((0.9, KEPT), (0.25, KEPT / 2), (0.0, 0.0), (-0.1, 0.0)):
+        old = shown(disc(300, 450, 200), score=score)
+        new = shown(disc(1200, 450, 200), [click], [1], before=old.settled)
+        expected = kept * old.logits + (1 - kept) * replace(new, before=None).logits
+        np.testing.assert_allclose(new.logits[:, rows], expected[:, rows], atol=0.05)
+
+
+def test_clicks_make_a_score_surer():
+    old = shown(disc(300, 450, 200), score=0.9)
+    scores = [
+        shown(disc(300, 450, 200), [(300, 450)] * clicks, [1] * clicks, before=old.settled).score
+        for clicks in (1, 3, 8)
+    ]
+    assert 0.5 < scores[0] < scores[1] < scores[2] < 1
+    assert shown(disc(300, 450, 200), [(300, 450)], [1]).score == 0.5
 
 
 def test_the_larger_the_mask_the_farther_a_click_reaches():

@@ -79,7 +79,8 @@ class Prediction:
     def settled(self) -> Settled:
         """What the next round keeps of this one, made at each call."""
         frame = self.candidates.frame
-        return Settled.of(self.shrunk(min(1.0, FINEST / max(frame.height, frame.width))), self.low_res, frame)
+        seen = self.shrunk(min(1.0, FINEST / max(frame.height, frame.width)))
+        return Settled.of(seen, self.low_res, frame, self.score)
 
     @property
     def low_res(self) -> Tensor:
