@@ -17,9 +17,9 @@ from PIL import Image
 PICTURES = 6
 CLICKS = 3
 LUNGS = ("left lung", "right lung")
-ABDOMEN = (0.59, 0.66, 0.72, 0.81)
+ABDOMEN = (0.59, 0.67, 0.74, 0.84)
 """Least mean Dice on the DRRs after 0, 1, 3 and 8 clicks."""
-CALIBRATION = 0.77
+CALIBRATION = 0.8
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def test_half_precision_changes_hardly_a_pixel(chests):
     assert np.mean(changed) <= 0.005
 
 
-BONES = (0.62, 0.67, 0.8, 0.86)
+BONES = (0.62, 0.68, 0.8, 0.88)
 """Least mean Dice of bones, hearts and more on four real radiographs after 0, 1, 3 and 8 clicks."""
 
 
