@@ -11,6 +11,7 @@ from FluoroSAMSlicerLib.model import InputFrame
 from FluoroSAMSlicerLib.segmentation import Prediction, Predictor, Prompt
 from FluoroSAMSlicerLib.segmentation.candidates import Candidates
 from FluoroSAMSlicerLib.segmentation.close_up import CloseUp, Window
+from FluoroSAMSlicerLib.segmentation.drawn import drawn
 from FluoroSAMSlicerLib.segmentation.settling import FINEST, KEPT
 
 from .conftest import blob_image
@@ -145,3 +146,31 @@ def test_every_click_of_a_row_of_them_is_obeyed(looker):
         result = looker.predict(embedding, "left lung", points, labels, previous=result)
         held = [bool(result.mask[int(y + 0.5), int(x + 0.5)]) for x, y in points]
         assert held == [bool(label) for label in labels] and result.missed == (), number
+
+
+@pytest.mark.parametrize("shape", [(300, 420), (1300, 1000), (20, 30)])
+def test_what_was_drawn_by_hand_stays_where_nobody_clicks(looker, shape):
+    height, width = shape
+    embedding = looker.encode(blob_image(*shape, seed=5))
+    mask = np.zeros(shape, bool)
+    mask[height // 2 : height // 2 + max(1, height // 10), width // 8 : width // 2] = True
+    start = drawn(embedding, mask)
+    assert np.array_equal(start.mask, mask)
+    assert np.mean(looker.predict(embedding, "left lung", previous=start).mask == mask) > 0.995
+
+    for text in (None, "left lung"):
+        for label, x, y in ((1, 0.8 * width, 0.1 * height), (0, 0.3 * width, 0.53 * height)):
+            place = round(x) + 0.4, round(y) - 0.4
+            found = looker.predict(embedding, text, [place], [label], previous=start)
+            assert bool(found.mask[round(y), round(x)]) == bool(label) and not found.missed
+            far = np.hypot(*np.ogrid[-round(y) : height - round(y), -round(x) : width - round(x)]) > width / 3
+            assert np.mean(found.mask[far] == mask[far]) > 0.98
+
+
+def test_a_box_around_what_was_drawn_asks_the_model_for_its_own_outline(looker):
+    embedding = looker.encode(blob_image(300, 420, seed=5))
+    mask = np.zeros((300, 420), bool)
+    mask[100:150, 60:200] = True
+    start = drawn(embedding, mask)
+    assert looker.predict(embedding, box=(60, 100, 199, 149), previous=start).before is None
+    assert looker.predict(embedding, None, [(80, 120), (90, 120)], [1, 1], previous=start).before is None

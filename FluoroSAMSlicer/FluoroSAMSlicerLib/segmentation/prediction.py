@@ -68,12 +68,14 @@ class Prediction:
 
     def shrunk(self, scale: float) -> np.ndarray:
         """The logits, float32 (h, w), of the image made ``scale`` times as large, at most 1."""
-        fresh = _restored(self._final, self.chosen, *_size(self.candidates.frame, scale))
+        fresh = _restored(self._final, self.chosen, *size_at(self.candidates.frame, scale))
         fresh = _blended(fresh, self.close_ups, scale)
         if self.before is None:
             return fresh
-        (x, y), reach = self._newest
-        return self.before.join(fresh, ((x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5), reach * scale)
+        click, reach = self._newest
+        if click is not None:
+            click = (click[0] + 0.5) * scale - 0.5, (click[1] + 0.5) * scale - 0.5
+        return self.before.join(fresh, click, reach * scale)
 
     @property
     def settled(self) -> Settled:
@@ -120,9 +122,13 @@ class Prediction:
         return tuple(alone)
 
     @property
-    def _newest(self) -> tuple[tuple[float, float], float]:
-        """The newest click (x, y) and how far it reaches, in pixels."""
-        return self.prompt.points[-1], self.before.reach(self.low_res)
+    def _newest(self) -> tuple[tuple[float, float] | None, float]:
+        """The pixel (x, y) of the newest click, if there is any, and how many pixels it reaches."""
+        frame, click = self.candidates.frame, None
+        if self.prompt.points:
+            x, y = np.floor(np.array(self.prompt.points[-1]) + 0.5)
+            click = min(max(x, 0.0), frame.width - 1.0), min(max(y, 0.0), frame.height - 1.0)
+        return click, self.before.reach(self.low_res)
 
     @property
     def _final(self) -> Candidates:
@@ -136,7 +142,8 @@ def _parts(mask: np.ndarray) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.ConnectedComponent(sitk.GetImageFromArray(mask.astype(np.uint8))))
 
 
-def _size(frame: InputFrame, scale: float) -> tuple[int, int]:
+def size_at(frame: InputFrame, scale: float) -> tuple[int, int]:
+    """Height and width of an image made ``scale`` times as large."""
     return max(1, round(frame.height * scale)), max(1, round(frame.width * scale))
 
 

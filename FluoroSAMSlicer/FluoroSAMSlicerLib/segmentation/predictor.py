@@ -171,7 +171,8 @@ class Predictor:
         name, a landmark by the structure that it is part of, which ``Prediction.notes`` say. With
         ``allow_unknown`` a text outside the vocabulary reaches the model as typed. ``previous`` is the prediction
         to correct: its low-resolution logits become the mask prompt. Where it is the answer to all but the newest
-        click, a model that looks closer keeps more of it the farther from that click, see :mod:`~.settling`. A box
+        click, or a mask drawn by hand, a model that looks closer keeps more of it the farther from that click, see
+        :mod:`~.settling`. A box
         without a text is asked about with the name of what it frames, see :mod:`~.framed`, by a model that finds all
         names in one pass.
 
@@ -263,10 +264,14 @@ class Predictor:
         return replace(prediction, chosen=candidate, close_ups=near, before=None)
 
     def _settled(self, previous: Prediction | None, prompt: Prompt) -> Settled | None:
-        """What the round before showed, if ``prompt`` adds a click to it."""
-        if not self._closer or previous is None or previous.prompt.is_empty or not prompt.points:
+        """What the round before showed, if ``prompt`` adds a click to it, or a name to a mask drawn by hand."""
+        if not self._closer or previous is None:
             return None
-        return previous.settled if previous.prompt == prompt.without_last_click() else None
+        if previous.prompt.is_empty:
+            follows = len(prompt.points) == 1 or (prompt.text is not None and not prompt.points)
+        else:
+            follows = bool(prompt.points) and previous.prompt == prompt.without_last_click()
+        return previous.settled if follows else None
 
     def _asked(self, embedding: ImageEmbedding, structure: Structure | None, prompt: Prompt) -> str | None:
         """What the model reads: what was typed, or the name of what a box alone frames."""

@@ -230,7 +230,7 @@ def test_edits_by_hand_are_replaced_only_if_the_user_says_so(bench, image, agree
     bench.dialogs.yes = agreed
 
     bench.ask("heart")
-    assert len(bench.dialogs.asked) == 1 and "changed by hand" in bench.dialogs.asked[0]
+    assert len(bench.dialogs.asked) == 1 and "press Start from mask" in bench.dialogs.asked[0]
     assert np.array_equal(mask_of(bench.logic, image, chosen(bench)), edited) is not agreed
 
 
@@ -239,6 +239,7 @@ def test_a_drawn_segment_can_be_the_start(bench, image):
     drawn_by_hand(bench.logic, image, chosen(bench), slice(100, 110), slice(0, 30))
     bench.ui.startFromMaskButton.click()
     bench.wait()
+    assert "what the model makes of it" in bench.dialogs.asked[0]
     assert bench.state().start and mask_of(bench.logic, image, chosen(bench))[104, 10]
 
 

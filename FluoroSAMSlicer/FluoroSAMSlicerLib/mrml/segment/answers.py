@@ -20,6 +20,8 @@ from .steps import Steps
 
 TARGETS_KEPT = 1000
 
+GO_ON_FROM_IT = "Replace it with what the model makes of it?"
+
 
 @dataclass(frozen=True, eq=False)
 class Target:
@@ -124,7 +126,8 @@ class Answers:
         record = Record(target.record.Get())
         segment_id = self._segments.segment_id(record, request.key)
         if segment_id and not overwriteEdits:
-            self._segments.ask_before_overwriting(record, segment_id)
+            question = () if request.asked.start is None else (GO_ON_FROM_IT,)
+            self._segments.ask_before_overwriting(record, segment_id, *question)
         del self._targets[request.id]
         segment_id = self._segments.write(
             record, request.key, result.cut or result.mask, _tags(request, result)

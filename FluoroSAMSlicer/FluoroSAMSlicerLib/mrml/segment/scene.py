@@ -42,10 +42,13 @@ CARRIED_TAG, TEXT_TAG = "carried", "text"
 typed."""
 
 
+ANSWER_ANYWAY = "Replace it with the model's answer? To keep it and go on from it, press Start from mask instead."
+
+
 class NeedsConfirmation(SceneError):
     """A segment was edited by hand and would be lost; the message is the question to the user."""
 
-    def __init__(self, segmentId: str, name: str, question: str = "Replace it with the model's answer?"):
+    def __init__(self, segmentId: str, name: str, question: str = ANSWER_ANYWAY):
         self.segmentId, self.name = segmentId, name
         super().__init__(f"{name} was changed by hand. {question}")
 
