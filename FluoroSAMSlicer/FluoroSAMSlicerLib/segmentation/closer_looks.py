@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .clicks import obeying
 from .close_up import LOOKS, SHARED, CloseUp, Look, Window, window_of
+from .confined import confined
 from .embedding import ImageCache, ImageEmbedding
 from .inference import Inference
 from .prompt import Prompt
@@ -47,7 +48,8 @@ class CloserLooks:
             given = None if look.free and len(prompt.points) > 1 else found
             mask = None if given is None else window.mask_prompt(given, embedding.frame, frame)
             candidates = self.inference.decode(near[window], inside, phrase, mask)
-            close_ups.append(CloseUp(window, obeying(candidates.only(candidates.best(inside)), inside)))
+            answer = confined(candidates.only(candidates.best(inside)), inside)
+            close_ups.append(CloseUp(window, obeying(answer, inside)))
         return tuple(close_ups)
 
     def at_names(

@@ -18,6 +18,7 @@ from ..model.storage import WEIGHTS, Tokens, locate_model, read_description
 from .clicks import obeying, outlasting
 from .close_up import LOOKS, Look
 from .closer_looks import CloserLooks
+from .confined import confined
 from .embedding import ImageCache, ImageEmbedding, image_key, one_by_one
 from .errors import ImageError, PromptError
 from .framed import Framing
@@ -203,7 +204,8 @@ class Predictor:
             phrase = self._asked(embedding, structure, prompt)
             candidates = self.inference.run(lambda: self.inference.decode(embedding, prompt, phrase, mask))
             chosen = candidates.best(prompt)
-            corrected = obeying(outlasting(candidates, prompt, mask), prompt)
+            bounded = confined(candidates, prompt) if self._closer else candidates
+            corrected = obeying(outlasting(bounded, prompt, mask), prompt)
             notes = self._notes(structure)
             if prompt.text is None and phrase is not None:
                 notes = (*notes, f"the box is taken for: {phrase}")
