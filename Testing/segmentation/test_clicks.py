@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from FluoroSAMSlicerLib.model import InputFrame
-from FluoroSAMSlicerLib.segmentation import Candidates, Prediction, Prompt
+from FluoroSAMSlicerLib.segmentation import Candidates, Prediction, Predictor, Prompt
 from FluoroSAMSlicerLib.segmentation.clicks import OUTLASTING, obeying, outlasting
 
 from .conftest import blob_image
@@ -208,3 +208,35 @@ def test_a_click_outside_has_nothing_to_hold_on_to():
     frame = InputFrame.of(200, 200, 640)
     candidates = Candidates(torch.stack([SMALL[0]] * 3), (0.9, 0.8, 0.7), frame)
     assert clicked(candidates, (80, 80), (180, 20), labels=[0, 0]).without_hold == ()
+
+
+@pytest.mark.parametrize("shape", [(900, 1500), (40, 30)])
+@pytest.mark.parametrize("last", [0, 1])
+def test_of_opposite_clicks_at_one_place_the_newest_counts(shape, last):
+    looker = Predictor.load("compact", device="cpu", threads=1)
+    embedding = looker.encode(blob_image(*shape))
+    place = [0.3 * shape[1], 0.3 * shape[0]]
+    points, labels, result = [(2.0, 2.0), place, place], [0, 1 - last, last], None
+    for count in (1, 2, 3):
+        result = looker.predict(embedding, "left lung", points[:count], labels[:count], previous=result)
+    assert bool(result.mask[int(place[1] + 0.5), int(place[0] + 0.5)]) == bool(last)
+    assert result.missed == (1,)
+
+
+def test_what_was_clicked_before_stays_unless_a_click_of_the_other_sign_is_as_near_as_the_model_can_see():
+    points, near, far = [(100.0, 100.0)], (101.5, 100.0), (103.0, 100.0)
+    for point, label, kept in ((near, 0, 1), (near, 1, 2), (far, 0, 2), ((100.4, 99.6), 0, 1)):
+        asked = Prompt.of(None, [*points, point], [1, label]).for_image(1024, 512)
+        assert len(asked.points) == kept and asked.points[-1] == point and asked.labels[-1] == label
+    again = Prompt.of(None, [(5, 5)] * 3, [1, 0, 1]).for_image(100, 100)
+    assert again.points == ((5.0, 5.0),) and again.labels == (1,)
+
+
+def test_a_click_on_the_far_edge_is_in_the_last_pixel():
+    looker = Predictor.load("compact", device="cpu", threads=1)
+    embedding = looker.encode(blob_image(300, 420))
+    named = looker.predict(embedding, "left lung")
+    for x, y in ((419.5, 150), (200, 299.5), (419.5, 299.5), (-0.5, -0.5)):
+        for box in (None, (-0.5, -0.5, 419.5, 299.5)):
+            found = looker.predict(embedding, "left lung", [(x, y)], [1], box, None if box else named)
+            assert found.mask[min(int(y + 0.5), 299), min(int(x + 0.5), 419)] and found.missed == ()

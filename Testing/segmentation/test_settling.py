@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from FluoroSAMSlicerLib.model import InputFrame
-from FluoroSAMSlicerLib.segmentation import Prediction, Predictor, Prompt
+from FluoroSAMSlicerLib.segmentation import Prediction, Predictor, Prompt, PromptError
 from FluoroSAMSlicerLib.segmentation.candidates import Candidates
 from FluoroSAMSlicerLib.segmentation.close_up import CloseUp, Window
 from FluoroSAMSlicerLib.segmentation.drawn import drawn
@@ -123,14 +123,18 @@ def test_only_the_answer_to_all_but_the_newest_click_is_kept(looker, predictor):
     first = looker.predict(embedding, "left lung", [(126, 168)], [1], previous=named)
     second = looker.predict(embedding, "left lung", [(126, 168), (200, 90)], [1, 0], previous=first)
     assert named.before is None and first.before is not None and second.before is not None
+    assert looker.predict(embedding, "lt lung", [(126, 168)], [1], previous=named).before is not None
+    with pytest.raises(PromptError, match="is of left lung, not of right lung: start without it"):
+        looker.predict(embedding, "right lung", [(126, 168)], [1], previous=named)
     for previous, text, points in (
-        (named, "right lung", [(126, 168)]),
+        (named, None, [(126, 168)]),
         (named, "left lung", [(126, 168), (200, 90)]),
         (first, "left lung", [(126, 168)]),
     ):
         asked = looker.predict(embedding, text, points, [1] * len(points), previous=previous)
         assert asked.before is None, (text, points)
-    assert looker.choose(embedding, second, 0).before is None
+    again, other = (looker.choose(embedding, second, (second.chosen + step) % 3) for step in (0, 1))
+    assert np.array_equal(again.mask, second.mask) and again.score == second.score and other.before is None
     own = predictor.encode(image)
     found = predictor.predict(own, text="left lung")
     assert predictor.predict(own, "left lung", [(126, 168)], [1], previous=found).before is None

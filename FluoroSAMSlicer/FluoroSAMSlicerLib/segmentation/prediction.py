@@ -13,7 +13,7 @@ from ..anatomy import Structure
 from ..model import InputFrame
 from .candidates import THRESHOLD, Candidates
 from .close_up import CloseUp
-from .prompt import Prompt
+from .prompt import Prompt, pulled_inside
 from .settling import FINEST, Settled, surer
 
 
@@ -93,9 +93,10 @@ class Prediction:
     @cached_property
     def missed(self) -> tuple[int, ...]:
         """The indices of the prompt's clicks that the mask does not satisfy, since others contradict them."""
-        points = self.prompt.points
-        if not points:
+        if not self.prompt.points:
             return ()
+        frame = self.candidates.frame
+        points = tuple(map(tuple, pulled_inside(self.prompt.points, frame.height, frame.width).tolist()))
         looks = [self._final.at(points)[self.chosen], *(look.at(points) for look in self.close_ups)]
         seen = torch.stack(looks).nanmean(0)
         if self.before is not None:
@@ -126,8 +127,8 @@ class Prediction:
         """The pixel (x, y) of the newest click, if there is any, and how many pixels it reaches."""
         frame, click = self.candidates.frame, None
         if self.prompt.points:
-            x, y = np.floor(np.array(self.prompt.points[-1]) + 0.5)
-            click = min(max(x, 0.0), frame.width - 1.0), min(max(y, 0.0), frame.height - 1.0)
+            (place,) = pulled_inside(self.prompt.points[-1:], frame.height, frame.width)
+            click = tuple(np.floor(place + 0.5).tolist())
         return click, self.before.reach(self.low_res)
 
     @property

@@ -184,7 +184,8 @@ class Predictor:
         that does so by its configuration then looks closer at what it found, see :mod:`~.close_up`; ``looks`` says
         how near and how often.
 
-        Raises :class:`PromptError` for prompts that cannot be used, :class:`~..anatomy.AmbiguousName` with
+        Raises :class:`PromptError` for prompts that cannot be used and for a ``previous`` of another image or name,
+        :class:`~..anatomy.AmbiguousName` with
         its candidates, :class:`~..anatomy.UnknownName` with the nearest names, and
         :class:`~..model.TokenError` for a text that the model cannot read.
         """
@@ -198,20 +199,23 @@ class Predictor:
             if previous.image != embedding.key:
                 raise PromptError("the previous prediction is of another image: start without it")
         structure = None if prompt.text is None else named_structure(prompt.text, allow_unknown)
+        if previous is not None:
+            self._check_name(previous, structure, prompt)
         before = self._settled(previous, prompt)
         mask = before.low_res if before else previous.low_res if previous else None
+        asked = prompt.for_image(*embedding.size)
         with self._lock:
             phrase = self._asked(embedding, structure, prompt)
-            candidates = self.inference.run(lambda: self.inference.decode(embedding, prompt, phrase, mask))
-            chosen = candidates.best(prompt)
-            bounded = confined(candidates, prompt) if self._closer else candidates
-            corrected = obeying(outlasting(bounded, prompt, mask), prompt)
+            candidates = self.inference.run(lambda: self.inference.decode(embedding, asked, phrase, mask))
+            chosen = candidates.best(asked)
+            bounded = confined(candidates, asked) if self._closer else candidates
+            corrected = obeying(outlasting(bounded, asked, mask), asked)
             notes = self._notes(structure)
             if prompt.text is None and phrase is not None:
                 notes = (*notes, f"the box is taken for: {phrase}")
             made_by = embedding.key, embedding.model, self.version, notes
-            result = Prediction(prompt, structure, candidates, chosen, *made_by, corrected)
-            return replace(self.choose(embedding, result, chosen, looks), before=before)
+            result = Prediction(prompt, structure, candidates, chosen, *made_by, corrected, before=before)
+            return self.choose(embedding, result, chosen, looks)
 
     def predict_names(
         self,
@@ -254,16 +258,17 @@ class Predictor:
     def choose(
         self, embedding: ImageEmbedding, prediction: Prediction, candidate: int, looks: Sequence[Look] = LOOKS
     ) -> Prediction:
-        """The prediction with ``candidate``, the index of one of its three, as its mask; nothing else is kept."""
+        """The prediction with ``candidate``, the index of one of its three, as its mask. Of the round before only the
+        one that was chosen already keeps something."""
+        before = prediction.before if candidate == prediction.chosen else None
         if not self._closer:
-            return replace(prediction, chosen=candidate, before=None)
+            return replace(prediction, chosen=candidate, before=before)
         found = (prediction.corrected or prediction.candidates).low_res[candidate]
+        asked = prediction.prompt.for_image(*embedding.size)
         with self._lock:
             phrase = self._asked(embedding, prediction.structure, prediction.prompt)
-            near = self.inference.run(
-                lambda: self._closer.at(embedding, prediction.prompt, phrase, found, looks)
-            )
-        return replace(prediction, chosen=candidate, close_ups=near, before=None)
+            near = self.inference.run(lambda: self._closer.at(embedding, asked, phrase, found, looks))
+        return replace(prediction, chosen=candidate, close_ups=near, before=before)
 
     def _settled(self, previous: Prediction | None, prompt: Prompt) -> Settled | None:
         """What the round before showed, if ``prompt`` adds a click to it, or a name to a mask drawn by hand."""
@@ -272,8 +277,21 @@ class Predictor:
         if previous.prompt.is_empty:
             follows = len(prompt.points) == 1 or (prompt.text is not None and not prompt.points)
         else:
-            follows = bool(prompt.points) and previous.prompt == prompt.without_last_click()
+            # The same name may be spelt in another way.
+            text = previous.text if prompt.text else None
+            follows = bool(prompt.points) and previous.prompt == replace(prompt.without_last_click(), text=text)
         return previous.settled if follows else None
+
+    def _check_name(self, previous: Prediction, structure: Structure | None, prompt: Prompt) -> None:
+        """Raise PromptError where a name is asked for that is not the one that was asked for before."""
+        if prompt.text is None or previous.text is None:
+            return
+        before, now = (
+            one.name if one else text
+            for one, text in ((previous.structure, previous.text), (structure, prompt.text))
+        )
+        if before != now:
+            raise PromptError(f"the previous prediction is of {before}, not of {now}: start without it")
 
     def _asked(self, embedding: ImageEmbedding, structure: Structure | None, prompt: Prompt) -> str | None:
         """What the model reads: what was typed, or the name of what a box alone frames."""

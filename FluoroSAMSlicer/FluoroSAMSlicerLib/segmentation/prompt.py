@@ -16,6 +16,10 @@ LONGEST_TEXT = 200
 LOW_SCORE = 0.5
 """An answer whose predicted IoU is below this is told as unsure, wherever it is shown."""
 
+TAKEN_BACK = 1 / 512
+"""How near, as a share of the image's longer side, a later click of the other sign takes a click back: half a pixel
+of the compact network's input, which does not tell such places apart. The same pixel is always near enough."""
+
 POINTS = "every point must be a pair of finite numbers, x and y"
 LABELS = "every label must be 1 (inside the structure) or 0 (outside)"
 BOX = "a box must be four finite numbers: x1, y1, x2, y2"
@@ -66,6 +70,20 @@ class Prompt:
                         f"x goes from 0 to {width - 1}, y from 0 to {height - 1}"
                     )
 
+    def for_image(self, height: int, width: int) -> Prompt:
+        """What a model is asked of an image of this size (pixels): a click on the far edge is in the last pixel, one
+        that a later click has taken back counts no more."""
+        if not self.points:
+            return self
+        places = pulled_inside(self.points, height, width)
+        pixels, signs = np.floor(places + 0.5), np.array(self.labels)
+        near = np.linalg.norm(places[:, None] - places, axis=2) < TAKEN_BACK * max(height, width)
+        near |= (pixels[:, None] == pixels).all(2)
+        taken_back = np.triu(near & (signs[:, None] != signs), 1).any(1)
+        kept = np.flatnonzero(~taken_back).tolist()
+        points = tuple((float(x), float(y)) for x, y in places[kept])
+        return replace(self, points=points, labels=tuple(self.labels[n] for n in kept))
+
     def without_last_click(self) -> Prompt:
         return replace(self, points=self.points[:-1], labels=self.labels[:-1])
 
@@ -82,6 +100,11 @@ class Prompt:
         else:
             points[index] = point
         return Prompt.of(self.text, points, labels, self.box)
+
+
+def pulled_inside(points: Sequence, height: int, width: int) -> np.ndarray:
+    """Places (N, 2), x and y, of which those on the far edge of an image lie in its last pixels."""
+    return np.minimum(np.array(points, np.float64).reshape(-1, 2), np.nextafter((width - 0.5, height - 0.5), 0))
 
 
 def named_structure(text: str, allow_unknown: bool = False) -> Structure | None:
