@@ -71,7 +71,7 @@ def test_summary_agrees_with_the_masks_in_millimetres(run, shared_data, model_fo
 
     path = shared_data("xray/dicom_synthetic/cr_12bit_rescale_two_windows_anisotropic_spacing.dcm")
     result = run(
-        "segment", path, "--text", "spine", "--box", "spine:40,40,200,150", "--model", model_folder,
+        "segment", path, "--text", "spine", "--box", "spine:4,4,250,156", "--model", model_folder,
         "--device", "cpu", "--json", "--output", "out",
     )  # fmt: skip
     assert result.exit_code == 0, result.output

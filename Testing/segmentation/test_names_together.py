@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from FluoroSAMSlicerLib.anatomy import UnknownName
 from FluoroSAMSlicerLib.model import FluoroSAM, FluoroSAMConfig, Provenance
+from FluoroSAMSlicerLib.radiograph import read_radiograph
 from FluoroSAMSlicerLib.segmentation import Predictor, PromptError, PromptSession
+from FluoroSAMSlicerLib.segmentation import session as session_module
 from FluoroSAMSlicerLib.segmentation.candidates import Candidates
 from FluoroSAMSlicerLib.segmentation.closer_looks import CloserLooks
 
+SAMPLE = Path(__file__).parents[2] / "FluoroSAMSlicer" / "Resources" / "SampleData" / "chest_drr.dcm"
 NAMES = ["left lung", "lungs", "left femur"]
 
 
@@ -153,3 +159,25 @@ def test_no_points_may_be_none(pyramid, image):
     embedding = pyramid.encode(image)
     none = pyramid.predict(embedding, text="left lung", points=None, labels=None)
     assert torch.equal(none.low_res, pyramid.predict(embedding, text="left lung").low_res)
+
+
+def test_what_was_asked_for_together_comes_back_as_it_was(monkeypatch):
+    chest = read_radiograph(SAMPLE)
+    looker = Predictor.load("compact", device="cpu", threads=1)
+    session = PromptSession(looker, chest)
+    masks = {name: found.mask for name, found in session.segment_all(["heart", "left lung"]).items()}
+    alone = looker.predict(looker.encode(chest), "heart").mask
+    assert np.count_nonzero(alone != masks["heart"]) > 1000, "else this shows nothing"
+
+    again = PromptSession.from_dict(looker, chest, json.loads(json.dumps(session.to_dict())))
+    assert all(np.array_equal(again.result(name).mask, mask) for name, mask in masks.items())
+
+    monkeypatch.setattr(session_module, "REMEMBERED", 2)
+    for step in range(3):
+        session.click("left lung", 600 + 20 * step, 400)
+    session.click("heart", 520, 640)
+    session.clear("heart")
+    assert np.array_equal(session.result("heart").mask, masks["heart"])
+    for _ in range(5):
+        session.undo()
+    assert all(np.array_equal(session.result(name).mask, mask) for name, mask in masks.items())

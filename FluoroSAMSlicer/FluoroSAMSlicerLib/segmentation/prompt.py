@@ -30,13 +30,15 @@ class Prompt:
     """One question to the model, any part of which may be absent.
 
     ``points`` are (x, y) in the image's own pixels, pixel centres at integers; ``labels`` holds 1 for a
-    point inside the structure and 0 for one outside. ``box`` is x1, y1, x2, y2.
+    point inside the structure and 0 for one outside. ``box`` is x1, y1, x2, y2. ``beside`` are the names that were
+    asked for in one pass, this one among them: a model may look closer at neighbours together.
     """
 
     text: str | None = None
     points: tuple[tuple[float, float], ...] = ()
     labels: tuple[int, ...] = ()
     box: tuple[float, float, float, float] | None = None
+    beside: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, text=None, points=(), labels=(), box=None) -> Prompt:
@@ -88,7 +90,12 @@ class Prompt:
         return replace(self, points=self.points[:-1], labels=self.labels[:-1])
 
     def with_click(self, x: float, y: float, positive: bool) -> Prompt:
-        return Prompt.of(self.text, (*self.points, (x, y)), (*self.labels, int(positive)), self.box)
+        return self.with_clicks((*self.points, (x, y)), (*self.labels, int(positive)))
+
+    def with_clicks(self, points: Sequence, labels: Sequence) -> Prompt:
+        """With these clicks in place of its own; raises as :meth:`of`."""
+        places, signs = _clicks(points, labels)
+        return replace(self, points=places, labels=signs)
 
     def with_point(self, index: int, point: tuple[float, float] | None) -> Prompt:
         """With point ``index`` at another place, or removed (None); :class:`PromptError` if there is none."""
@@ -99,7 +106,7 @@ class Prompt:
             del points[index], labels[index]
         else:
             points[index] = point
-        return Prompt.of(self.text, points, labels, self.box)
+        return self.with_clicks(points, labels)
 
 
 def pulled_inside(points: Sequence, height: int, width: int) -> np.ndarray:

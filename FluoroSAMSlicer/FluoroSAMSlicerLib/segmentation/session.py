@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from ..radiograph import Radiograph
 
 FORMAT = 1
-REMEMBERED = 64
+REMEMBERED = 128
 """Predictions kept at low resolution for undo and for the rounds before a change."""
 
 
 class PromptSession:
     """The structures asked for on one image, by name, each with its own prompts.
 
-    A mask depends on its structure's prompts alone, never on how they came about: the text and box are asked
-    first, then each click in its order, with the low-resolution logits of the round before as mask prompt.
-    Moving or removing a click therefore repeats the rounds from that click on. A change that fails leaves
-    the session as it was.
+    A mask depends on its structure's prompts alone, the names that it was asked for together with among them, never
+    on how they came about: the text and box are asked first, then each click in its order, with what the round before
+    showed as mask prompt. Moving or removing a click therefore repeats the rounds from that click on. A change that
+    fails leaves the session as it was.
 
     Names are resolved as everywhere; one that the session already has is taken as it is.
     """
@@ -37,7 +37,7 @@ class PromptSession:
         self._past: list[dict[str, Prompt]] = []
         self._future: list[dict[str, Prompt]] = []
         self._rounds: OrderedDict[Prompt, Prediction] = OrderedDict()
-        self._shown: dict[str, Prediction] = {}
+        self._shown: dict[str, tuple[Prompt, Prediction]] = {}
 
     @property
     def prompts(self) -> Mapping[str, Prompt]:
@@ -53,11 +53,10 @@ class PromptSession:
         """The prediction of one structure; :class:`PromptError` if it is not here or has no prompt yet."""
         name = self._known(name)
         prompt = self._prompts[name]
-        shown = self._shown.get(name)
-        if shown is None or shown.prompt != prompt:
+        if name not in self._shown or self._shown[name][0] != prompt:
             # A copy of its own holds the full-size mask, which the remembered rounds do without.
-            shown = self._shown[name] = replace(self._answer(prompt))
-        return shown
+            self._shown[name] = prompt, replace(self._answer(prompt))
+        return self._shown[name][1]
 
     def segment(self, text: str, allow_unknown: bool = False) -> Prediction:
         """Ask for a structure by name. Its canonical name is its name here; clicks it has already stay.
@@ -81,10 +80,11 @@ class PromptSession:
         typed = {self._resolved(text, allow_unknown): text for text in map(_free_name, texts)}
         asked = {name: text for name, text in typed.items() if self._prompts.get(name, Prompt()).text is None}
         alone = {name: text for name, text in asked.items() if self._prompts.get(name, Prompt()).is_empty}
-        fresh = {name: text for name, text in alone.items() if Prompt(text=text) not in self._rounds}
-        found = self.predictor.predict_names(self.embedding, list(fresh.values()), allow_unknown=True)
-        self._rounds |= zip((one.prompt for one in found), found, strict=True)
-        prompts = {n: replace(self._prompts.get(n, Prompt()), text=text) for n, text in asked.items()}
+        beside = tuple(alone.values()) if len(alone) > 1 else ()
+        prompts = {
+            name: replace(self._prompts.get(name, Prompt()), text=text, beside=beside if name in alone else ())
+            for name, text in asked.items()
+        }
         for prompt in prompts.values():
             self._answer(prompt)
         self._store(self._prompts | prompts)
@@ -125,7 +125,7 @@ class PromptSession:
     def clear(self, name: str) -> Prediction | None:
         """Take clicks and box away; what the text alone gives, None for a structure without text."""
         name = self._known(name)
-        return self._changed(name, Prompt(text=self._prompts[name].text))
+        return self._changed(name, replace(self._prompts[name], points=(), labels=(), box=None))
 
     def delete(self, name: str) -> None:
         """Forget a structure and its prompts."""
@@ -158,6 +158,7 @@ class PromptSession:
                 "points": [list(point) for point in prompt.points],
                 "labels": list(prompt.labels),
                 "box": None if prompt.box is None else list(prompt.box),
+                "beside": list(prompt.beside),
             }
             for name, prompt in self._prompts.items()
         ]
@@ -182,7 +183,8 @@ class PromptSession:
             for entry in stored["structures"]:
                 prompt = Prompt.of(entry["text"], entry["points"], entry["labels"], entry["box"])
                 prompt.check_inside(height, width)
-                session._prompts[_free_name(entry["name"])] = prompt
+                beside = tuple(map(_free_name, entry.get("beside", ())))
+                session._prompts[_free_name(entry["name"])] = replace(prompt, beside=beside)
         except (KeyError, TypeError) as problem:
             raise PromptError("these are not the stored prompts of a session") from problem
         return session
@@ -241,6 +243,10 @@ class PromptSession:
         for one in reversed(rounds):
             if one in self._rounds:
                 self._rounds.move_to_end(one)
+            elif one.beside and not one.points and one.box is None:
+                found = self.predictor.predict_names(self.embedding, one.beside, allow_unknown=True)
+                named = (replace(one, text=text) for text in one.beside)
+                self._rounds |= zip(named, found, strict=True)
             else:
                 self._rounds[one] = self.predictor.predict(
                     self.embedding, one.text, one.points, one.labels, one.box, previous, allow_unknown=True

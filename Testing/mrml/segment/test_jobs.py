@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from FluoroSAMSlicerLib.mrml import SceneError
 from FluoroSAMSlicerLib.mrml.segment.logic import Cancelled
+from FluoroSAMSlicerLib.mrml.segment.prompts import SegmentPrompt
+from FluoroSAMSlicerLib.segmentation import Prompt
 from mrml.bench import (
     SquarePredictor,
     drawn_by_hand,
@@ -170,6 +172,36 @@ def test_names_asked_for_together_take_one_pass_of_a_model_that_can(scene):
         logic.apply(*answered(logic, request))
     assert predictor.passes == [["left lung", "right lung", "heart"]]
     assert len(logic.segments(image)) == 3
+
+
+def test_names_that_were_forgotten_are_asked_for_together_again(scene):
+    class Together(SquarePredictor):
+        finds_together, passes = True, []
+
+        def predict_names(self, embedding, texts, allow_unknown=False):
+            self.passes.append(list(texts))
+            return [self.predict(embedding, text) for text in texts]
+
+    predictor = Together()
+    logic = segment_logic(scene, predictor)
+    image = image_node(scene)
+    for request in logic.textRequest(image, "left lung, heart"):
+        logic.apply(*answered(logic, request))
+    both = ["left lung", "heart"]
+    (other,) = logic.textRequest(image, "right lung")
+    assert other.asked.prompt.beside == ()
+    logic.apply(*answered(logic, other))
+
+    logic = segment_logic(scene, predictor)
+    lung = logic.segments(image)[0].id
+    logic.addPoint(image, lung, ij=(40, 50))
+    logic.apply(*answered(logic, logic.clickRequest(image, lung)))
+    assert predictor.passes == [both, both]
+
+    stored = SegmentPrompt.from_dict(logic.clickRequest(image, lung).asked.to_dict())
+    assert stored.prompt.beside == tuple(both) and len(stored.prompt.points) == 1
+    logic.clearPoints(image, lung)
+    assert logic.clickRequest(image, lung).asked.prompt == Prompt(text="left lung", beside=tuple(both))
 
 
 def test_a_cancelled_job_raises_and_changes_nothing(logic, image):

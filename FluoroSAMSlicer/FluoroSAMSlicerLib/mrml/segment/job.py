@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ...segmentation import ImageEmbedding, Prediction, Predictor
     from ..nodes.volumes import TakenPixels
 
-ROUNDS_KEPT = 64
+ROUNDS_KEPT = 128
 
 DRAFT_SIDE = 512
 """Most rows and columns of logits that a draft is drawn from; a view has hardly more."""
@@ -49,9 +49,8 @@ class Request:
     """``pixels`` or ``embedding`` is the image, ``asked`` what is wanted of it (None: encode only).
 
     ``key`` is the segment's key, ``slot`` the same for all requests that write the same segment. ``batch``
-    is shared by requests that make one undo step. ``beside`` are the names that are asked for at the same time, which
-    a model may find in one pass. ``draft``: the mask is one of many that follow each other, as while a slider moves,
-    and may be coarse. ``model`` and ``device`` name the predictor.
+    is shared by requests that make one undo step. ``draft``: the mask is one of many that follow each other, as while
+    a slider moves, and may be coarse. ``model`` and ``device`` name the predictor.
     """
 
     id: int
@@ -66,7 +65,6 @@ class Request:
     asked: SegmentPrompt | None = None
     pixels: TakenPixels | None = None
     embedding: ImageEmbedding | None = None
-    beside: tuple[str, ...] = ()
     draft: bool = False
 
 
@@ -158,7 +156,7 @@ class Engine:
         answer = {}
         if request.asked is not None:
             watch.report(0.8, "Finding the structure")
-            self._find_together(predictor, embedding, request.beside)
+            self._find_together(predictor, embedding, request.asked)
             prediction = self._answer(predictor, embedding, request.asked, watch)
             watch.report(0.9, "Drawing the mask")
             mask = self._mask(prediction, request.asked.threshold, request.draft)
@@ -238,19 +236,23 @@ class Engine:
                 previous = self._remembered((*known, choice), choose)
         return previous
 
-    def _find_together(self, predictor: Predictor, embedding: ImageEmbedding, names: tuple[str, ...]) -> None:
-        """Ask for several names in one pass; each is then remembered as if it had been asked for alone."""
+    def _find_together(self, predictor: Predictor, embedding: ImageEmbedding, asked: SegmentPrompt) -> None:
+        """Ask for the names that were asked for together, in one pass, where this one's answer is not remembered."""
         # One pass or none: a model that answers one by one reports and can be called off between names.
-        if not getattr(predictor, "finds_together", False):
+        prompt = replace(asked.prompt, points=(), labels=())
+        if not (prompt.beside and getattr(predictor, "finds_together", False)):
             return
-        prompts = [Prompt.of(name) for name in dict.fromkeys(names)]
-        known = {prompt: (*made_by(embedding), None, prompt, ()) for prompt in prompts}
-        fresh = [prompt for prompt in prompts if known[prompt] not in self._rounds]
-        if len(fresh) < 2:
+        if asked.start is not None or prompt.box is not None:
             return
-        found = predictor.predict_names(embedding, [prompt.text for prompt in fresh], allow_unknown=True)
-        for prompt, prediction in zip(fresh, found, strict=True):
-            self._remembered(known[prompt], lambda prediction=prediction: prediction)
+        named = [replace(prompt, text=name) for name in prompt.beside]
+        known = {one: (*made_by(embedding), None, one, ()) for one in named}
+        if known[prompt] in self._rounds:
+            return
+        found = predictor.predict_names(embedding, prompt.beside, allow_unknown=True)
+        for one, prediction in zip(named, found, strict=True):
+            if known[one] not in self._rounds:
+                self._remembered(known[one], lambda prediction=prediction: prediction)
+        self._rounds.move_to_end(known[prompt])
 
     def _mask(self, prediction: Prediction, threshold: float, draft: bool) -> np.ndarray:
         """Bool (H, W) where the probability exceeds the threshold.

@@ -91,7 +91,8 @@ class PromptEditing:
         record, key = self._segments.place(volumeNode, segmentId)
         known = record.asked(key)
         with self._steps.change(record):
-            record.set_prompt(key, SegmentPrompt(Prompt(text=known.prompt.text), threshold=known.threshold))
+            prompt = replace(known.prompt, points=(), labels=(), box=None)
+            record.set_prompt(key, SegmentPrompt(prompt, threshold=known.threshold))
 
     def pointsNode(self, volumeNode, segmentId: str, create: bool = False):
         """The markups node of a segment's clicks. Whoever moves its points calls `commit` at the end."""

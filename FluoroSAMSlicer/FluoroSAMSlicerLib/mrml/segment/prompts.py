@@ -86,7 +86,7 @@ class SegmentPrompt:
     def with_clicks(self, points, labels) -> SegmentPrompt:
         """With these clicks (x, y). A choice among candidates outlives only clicks added after it."""
         rounded = [(round(float(x), DECIMALS), round(float(y), DECIMALS)) for x, y in points]
-        prompt = Prompt.of(self.prompt.text, rounded, labels, self.prompt.box)
+        prompt = self.prompt.with_clicks(rounded, labels)
         before = list(zip(self.prompt.points, self.prompt.labels, strict=True))
         now = list(zip(prompt.points, prompt.labels, strict=True))
         common = min(len(before), len(now))
@@ -107,8 +107,9 @@ class SegmentPrompt:
             threshold = float(stored["threshold"])
             if not 0 < threshold < 1:
                 raise PromptError(f"the threshold {threshold} is no probability")
+            prompt = Prompt.of(asked["text"], asked["points"], asked["labels"], asked["box"])
             return cls(
-                Prompt.of(asked["text"], asked["points"], asked["labels"], asked["box"]),
+                replace(prompt, beside=tuple(map(str, asked.get("beside", ())))),
                 StartMask(int(start["height"]), int(start["width"]), str(start["bits"])) if start else None,
                 threshold,
                 tuple((int(clicks), int(candidate)) for clicks, candidate in stored["choices"]),

@@ -59,8 +59,14 @@ class Requests:
         """
         return self.namesRequest(volumeNode, names_in(text), members)
 
-    def namesRequest(self, volumeNode, names: Iterable[str], members: bool = False) -> list[Request]:
-        """`textRequest` of names that are parted already; one request for those that mean the same."""
+    def namesRequest(
+        self, volumeNode, names: Iterable[str], members: bool = False, together: bool = True
+    ) -> list[Request]:
+        """`textRequest` of names that are parted already; one request for those that mean the same.
+
+        A model that can do so finds those that the image has not yet in one pass, unless they are not to be asked for
+        ``together``.
+        """
         wanted: dict[str, Prompt] = {}
         for name in names:
             choice = meaning(name)
@@ -73,17 +79,20 @@ class Requests:
         record = self._segments.record(volumeNode)
         batch = self._steps.number()
         there = self._segments.ids_by_key(record)
+        asked_for = {key: record.prompt(key) if key in there else None for key in wanted}
+        fresh = tuple(named.text for key, named in wanted.items() if asked_for[key] is None)
         requests = []
         for key, named in wanted.items():
-            asked = record.prompt(key) if key in there else None
+            asked = asked_for[key]
             if asked is not None and asked.prompt.text is None:
                 prompt = replace(asked.prompt, text=named.text)
                 asked = replace(asked, prompt=prompt, choices=())
                 with self._steps.change(record, batch):
                     record.set_prompt(key, asked)
-            requests.append(self._ask(volumeNode, record, key, asked or SegmentPrompt(named), batch))
-        beside = tuple(r.asked.prompt.text for r in requests if r.asked == SegmentPrompt(r.asked.prompt))
-        return [replace(request, beside=beside) for request in requests]
+            if asked is None:
+                asked = SegmentPrompt(replace(named, beside=fresh if together and len(fresh) > 1 else ()))
+            requests.append(self._ask(volumeNode, record, key, asked, batch))
+        return requests
 
     def clickRequest(self, volumeNode, segmentId: str) -> Request | None:
         """What the segment's prompts ask for now; None if there are none left, and its mask is emptied."""

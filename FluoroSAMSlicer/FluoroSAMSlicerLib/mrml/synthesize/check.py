@@ -69,14 +69,13 @@ def check_request(segment_logic, volume) -> CheckRequest:
     truths = sorted(taken_masks(volume).items())
     remarks = {structure: _unasked(structure) for structure, _truth in truths}
     named = [structure for structure, remark in remarks.items() if not remark]
-    # One call for all: it is one step of undo, and looks through the scene once.
-    requests = {one.key: one for one in segment_logic.namesRequest(volume, named)} if named else {}
+    # One call for all: it is one step of undo, and looks through the scene once. The answers come one by one, so that
+    # the check can be called off between them.
+    requests = segment_logic.namesRequest(volume, named, together=False) if named else []
+    by_key = {one.key: one for one in requests}
     asked = []
     for structure, truth in truths:
-        request = None if remarks[structure] else requests[key_of(meaning(structure))]
-        if request is not None:
-            # One by one, so that the check can be called off between them.
-            request = replace(request, beside=())
+        request = None if remarks[structure] else by_key[key_of(meaning(structure))]
         unknown = request is not None and not request.known
         remark = "not in the vocabulary" if unknown else remarks[structure]
         asked.append(Asked(structure, truth, request, remark))
