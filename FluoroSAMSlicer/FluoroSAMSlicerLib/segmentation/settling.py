@@ -97,8 +97,8 @@ class Settled:
 
     def _share(self, nearness: np.ndarray | np.float32) -> np.ndarray | np.float32:
         """The share of the new answer where a click's ``nearness`` is 0 to 1."""
-        kept = KEPT * min(1.0, max(0.0, self.score) / LOW_SCORE)
-        return 1 - np.float32(kept) * (1 - nearness)
+        kept = np.float32(KEPT * min(1.0, max(0.0, self.score) / LOW_SCORE))
+        return kept * nearness + (1 - kept)
 
 
 def surer(score: float, clicks: int) -> float:
