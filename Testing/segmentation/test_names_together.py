@@ -181,3 +181,25 @@ def test_what_was_asked_for_together_comes_back_as_it_was(monkeypatch):
     for _ in range(5):
         session.undo()
     assert all(np.array_equal(session.result(name).mask, mask) for name, mask in masks.items())
+
+
+@pytest.mark.parametrize("beside", [["left lung"], ["right lung", "heart"], []])
+def test_a_stored_prompt_whose_names_do_not_fit_is_asked_alone(pyramid, image, beside):
+    session = PromptSession(pyramid, image)
+    found = session.segment("left lung")
+    stored = session.to_dict()
+    stored["structures"][0]["beside"] = beside
+    again = PromptSession.from_dict(pyramid, image, stored)
+    assert np.array_equal(again.result("left lung").mask, found.mask)
+    del stored["structures"][0]["beside"]
+    assert PromptSession.from_dict(pyramid, image, stored).prompts == session.prompts
+
+
+@pytest.mark.parametrize("beside", [5, [1], [""], None, "left lung"])
+def test_damaged_names_of_a_stored_prompt_are_refused(pyramid, image, beside):
+    session = PromptSession(pyramid, image)
+    session.segment("left lung")
+    stored = session.to_dict()
+    stored["structures"][0]["beside"] = beside
+    with pytest.raises(PromptError):
+        PromptSession.from_dict(pyramid, image, stored)

@@ -173,9 +173,8 @@ class Predictor:
         ``allow_unknown`` a text outside the vocabulary reaches the model as typed. ``previous`` is the prediction
         to correct: its low-resolution logits become the mask prompt. Where it is the answer to all but the newest
         click, or a mask drawn by hand, a model that looks closer keeps more of it the farther from that click, see
-        :mod:`~.settling`. A box
-        without a text is asked about with the name of what it frames, see :mod:`~.framed`, by a model that finds all
-        names in one pass.
+        :mod:`~.settling`. A box without a text is asked about with the name of what it frames, see :mod:`~.framed`,
+        by a model that finds all names in one pass.
 
         Of the three candidates the best-scoring one that satisfies every click is the answer: positive
         clicks inside the mask, negative ones outside. If none does, it is the candidate that satisfies most
@@ -185,9 +184,8 @@ class Predictor:
         how near and how often.
 
         Raises :class:`PromptError` for prompts that cannot be used and for a ``previous`` of another image or name,
-        :class:`~..anatomy.AmbiguousName` with
-        its candidates, :class:`~..anatomy.UnknownName` with the nearest names, and
-        :class:`~..model.TokenError` for a text that the model cannot read.
+        :class:`~..anatomy.AmbiguousName` with its candidates, :class:`~..anatomy.UnknownName` with the nearest names,
+        and :class:`~..model.TokenError` for a text that the model cannot read.
         """
         prompt = Prompt.of(text, points, labels, box)
         if prompt.is_empty:

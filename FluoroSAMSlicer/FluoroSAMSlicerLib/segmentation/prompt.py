@@ -92,6 +92,10 @@ class Prompt:
     def with_click(self, x: float, y: float, positive: bool) -> Prompt:
         return self.with_clicks((*self.points, (x, y)), (*self.labels, int(positive)))
 
+    def with_beside(self, names: Sequence[str]) -> Prompt:
+        """Asked for in one pass with ``names``; alone where it is none of them, or the only one."""
+        return replace(self, beside=tuple(names) if self.text in names and len(names) > 1 else ())
+
     def with_clicks(self, points: Sequence, labels: Sequence) -> Prompt:
         """With these clicks in place of its own; raises as :meth:`of`."""
         places, signs = _clicks(points, labels)

@@ -80,9 +80,11 @@ class PromptSession:
         typed = {self._resolved(text, allow_unknown): text for text in map(_free_name, texts)}
         asked = {name: text for name, text in typed.items() if self._prompts.get(name, Prompt()).text is None}
         alone = {name: text for name, text in asked.items() if self._prompts.get(name, Prompt()).is_empty}
-        beside = tuple(alone.values()) if len(alone) > 1 else ()
+        together = tuple(alone.values())
         prompts = {
-            name: replace(self._prompts.get(name, Prompt()), text=text, beside=beside if name in alone else ())
+            name: replace(self._prompts.get(name, Prompt()), text=text).with_beside(
+                together if name in alone else ()
+            )
             for name, text in asked.items()
         }
         for prompt in prompts.values():
@@ -183,8 +185,8 @@ class PromptSession:
             for entry in stored["structures"]:
                 prompt = Prompt.of(entry["text"], entry["points"], entry["labels"], entry["box"])
                 prompt.check_inside(height, width)
-                beside = tuple(map(_free_name, entry.get("beside", ())))
-                session._prompts[_free_name(entry["name"])] = replace(prompt, beside=beside)
+                prompt = prompt.with_beside([_free_name(name) for name in entry.get("beside", ())])
+                session._prompts[_free_name(entry["name"])] = prompt
         except (KeyError, TypeError) as problem:
             raise PromptError("these are not the stored prompts of a session") from problem
         return session

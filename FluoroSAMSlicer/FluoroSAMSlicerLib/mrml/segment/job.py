@@ -248,11 +248,11 @@ class Engine:
         known = {one: (*made_by(embedding), None, one, ()) for one in named}
         if known[prompt] in self._rounds:
             return
-        found = predictor.predict_names(embedding, prompt.beside, allow_unknown=True)
-        for one, prediction in zip(named, found, strict=True):
-            if known[one] not in self._rounds:
-                self._remembered(known[one], lambda prediction=prediction: prediction)
-        self._rounds.move_to_end(known[prompt])
+        answers = predictor.predict_names(embedding, prompt.beside, allow_unknown=True)
+        found = dict(zip(named, answers, strict=True))
+        # The one that is asked for now comes last, and is forgotten last.
+        for one, prediction in [*found.items(), (prompt, found[prompt])]:
+            self._remembered(known[one], lambda prediction=prediction: prediction)
 
     def _mask(self, prediction: Prediction, threshold: float, draft: bool) -> np.ndarray:
         """Bool (H, W) where the probability exceeds the threshold.

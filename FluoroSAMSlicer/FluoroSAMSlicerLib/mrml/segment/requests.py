@@ -90,7 +90,7 @@ class Requests:
                 with self._steps.change(record, batch):
                     record.set_prompt(key, asked)
             if asked is None:
-                asked = SegmentPrompt(replace(named, beside=fresh if together and len(fresh) > 1 else ()))
+                asked = SegmentPrompt(named.with_beside(fresh if together else ()))
             requests.append(self._ask(volumeNode, record, key, asked, batch))
         return requests
 
