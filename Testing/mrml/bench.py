@@ -72,6 +72,20 @@ class SquarePredictor:
         return replace(prediction, chosen=candidate)
 
 
+class Together(SquarePredictor):
+    """Finds all names in one pass, so that their masks come together; ``passes`` are the names of each."""
+
+    finds_together = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passes = []
+
+    def predict_names(self, embedding, texts, allow_unknown=False, closer=True):
+        self.passes.append(list(texts))
+        return super().predict_names(embedding, texts, allow_unknown, closer)
+
+
 def segment_logic(scene, predictor=None) -> Logic:
     predictor = predictor or SquarePredictor()
     return Logic(scene, lambda model, device: predictor)

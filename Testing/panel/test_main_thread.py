@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mrml.bench import SquarePredictor, image_node
+from mrml.bench import Together, image_node
 from panel import actions
 from panel.bench import new_bench
 from panel.main_thread import Announcements, cost, cost_of_an_update
@@ -34,15 +34,6 @@ UPDATES = {
 }
 """Updates of an empty segment, a quarter of a millisecond each, that the longest turn of the event loop may take:
 six times of what was measured and more: a busy machine takes several times as long."""
-
-
-class Together(SquarePredictor):
-    """Finds all names in one pass, so that their masks come together."""
-
-    finds_together = True
-
-    def predict_names(self, embedding, texts, allow_unknown=False):
-        return [self.predict(embedding, text) for text in texts]
 
 
 @pytest.fixture

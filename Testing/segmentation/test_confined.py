@@ -45,10 +45,13 @@ def test_without_a_box_nothing_is_taken_away():
 def test_what_is_drawn_for_a_box_stays_near_it(text):
     looker = Predictor.load("compact", device="cpu", threads=1)
     embedding = looker.encode(blob_image(300, 420, seed=5))
-    for box in ((20.0, 30.0, 80.0, 90.0), (250.0, 200.0, 400.0, 290.0)):
+    found = 0
+    for box in ((20.0, 30.0, 80.0, 90.0), (80.0, 80.0, 180.0, 170.0), (250.0, 200.0, 400.0, 290.0)):
         mask = looker.predict(embedding, text, box=box).mask
         rows, columns = np.nonzero(mask)
         width, height = box[2] - box[0], box[3] - box[1]
         if len(rows):
+            found += 1
             assert columns.min() > box[0] - 0.25 * width and columns.max() < box[2] + 0.25 * width
             assert rows.min() > box[1] - 0.25 * height and rows.max() < box[3] + 0.25 * height
+    assert found, "else this shows nothing"

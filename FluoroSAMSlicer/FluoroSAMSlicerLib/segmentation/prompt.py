@@ -93,8 +93,14 @@ class Prompt:
         return self.with_clicks((*self.points, (x, y)), (*self.labels, int(positive)))
 
     def with_beside(self, names: Sequence[str]) -> Prompt:
-        """Asked for in one pass with ``names``; alone where it is none of them, or the only one."""
-        return replace(self, beside=tuple(names) if self.text in names and len(names) > 1 else ())
+        """Asked for in one pass with ``names``; alone where it is none of them, or the only one.
+
+        Raises :class:`PromptError` for what cannot be a name.
+        """
+        checked = tuple(map(_text, names))
+        if None in checked:
+            raise PromptError("one of the names that were asked for together is missing")
+        return replace(self, beside=checked if self.text in checked and len(checked) > 1 else ())
 
     def with_clicks(self, points: Sequence, labels: Sequence) -> Prompt:
         """With these clicks in place of its own; raises as :meth:`of`."""

@@ -185,7 +185,7 @@ class PromptSession:
             for entry in stored["structures"]:
                 prompt = Prompt.of(entry["text"], entry["points"], entry["labels"], entry["box"])
                 prompt.check_inside(height, width)
-                prompt = prompt.with_beside([_free_name(name) for name in entry.get("beside", ())])
+                prompt = prompt.with_beside(entry.get("beside", ()))
                 session._prompts[_free_name(entry["name"])] = prompt
         except (KeyError, TypeError) as problem:
             raise PromptError("these are not the stored prompts of a session") from problem

@@ -12,6 +12,7 @@ from FluoroSAMSlicerLib.mrml.segment.prompts import SegmentPrompt
 from FluoroSAMSlicerLib.segmentation import Prompt
 from mrml.bench import (
     SquarePredictor,
+    Together,
     drawn_by_hand,
     image_node,
     mask_of,
@@ -155,33 +156,18 @@ def test_two_names_in_flight_at_once_become_two_segments_in_one_step(logic, imag
 
 
 def test_names_asked_for_together_take_one_pass_of_a_model_that_can(scene):
-    class Together(SquarePredictor):
-        finds_together, passes = True, []
-
-        def predict_names(self, embedding, texts, allow_unknown=False):
-            self.passes.append(list(texts))
-            return [super(Together, self).predict(embedding, text) for text in texts]
-
-        def predict(self, *given, **more):
-            raise AssertionError("was asked for one by one")
-
     predictor = Together()
     logic = segment_logic(scene, predictor)
     image = image_node(scene)
-    for request in logic.textRequest(image, "left lung, right lung, heart"):
+    names = ["left lung", "right lung", "heart"]
+    for request in logic.textRequest(image, ", ".join(names)):
         logic.apply(*answered(logic, request))
-    assert predictor.passes == [["left lung", "right lung", "heart"]]
+    assert predictor.passes == [names]
+    assert [asked[0] for asked in predictor.asked] == names, "was asked for one by one"
     assert len(logic.segments(image)) == 3
 
 
 def test_names_that_were_forgotten_are_asked_for_together_again(scene):
-    class Together(SquarePredictor):
-        finds_together, passes = True, []
-
-        def predict_names(self, embedding, texts, allow_unknown=False):
-            self.passes.append(list(texts))
-            return [self.predict(embedding, text) for text in texts]
-
     predictor = Together()
     logic = segment_logic(scene, predictor)
     image = image_node(scene)

@@ -109,7 +109,7 @@ class SegmentPrompt:
                 raise PromptError(f"the threshold {threshold} is no probability")
             prompt = Prompt.of(asked["text"], asked["points"], asked["labels"], asked["box"])
             return cls(
-                prompt.with_beside([str(name) for name in asked.get("beside", ())]),
+                prompt.with_beside(asked.get("beside", ())),
                 StartMask(int(start["height"]), int(start["width"]), str(start["bits"])) if start else None,
                 threshold,
                 tuple((int(clicks), int(candidate)) for clicks, candidate in stored["choices"]),
